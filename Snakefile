@@ -1,0 +1,30 @@
+configfile: "config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/mini.smk"
+include: "workflow/rules/fetch.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/tokenizer.smk"
+include: "workflow/rules/tokens.smk"
+include: "workflow/rules/pretrain.smk"
+include: "workflow/rules/models.smk"
+include: "workflow/rules/parity.smk"
+include: "workflow/rules/generate.smk"
+include: "workflow/rules/finetune.smk"
+include: "workflow/rules/predict.smk"
+include: "workflow/rules/fertility.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+    fetch,
+
+
+rule all:
+    default_target: True
+    input:
+        expand(f"{RESULTS}/predictions/{{run}}/full/provenance.json", run=[r for r, x in EVALUATED.items() if x.view=="full"]),

@@ -1,0 +1,57 @@
+"""Files that appear whole: written beside their place, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from carryover.errors import BadInput
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; renames it on success, removes it on any error.
+
+    A killed process leaves either the old file or none. An OSError (a full disk, a read-only folder) becomes a
+    `BadInput` that names the file.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise BadInput(f"cannot write {path}: {error.strerror or error}; nothing was left half-written") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes UTF-8 text, whole."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Writes bytes, whole."""
+    with whole(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes JSON for people (indented, keys in the order given), whole."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,159 @@
+"""What every script shares: its arguments, its log, its provenance, and how it fails.
+
+A script calls `run_job(work, inputs=..., outputs=...)`; `work` gets a `Job`. Bad input ends it with one line and status
+1; anything unexpected leaves its traceback in the log and one line on the screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from carryover import files
+from carryover.errors import BadInput
+
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "snakemake")
+log = logging.getLogger("carryover")
+
+
+@dataclass
+class Job:
+    """One run of one script: the rule's slice of the config, the paths by name, and facts for the provenance."""
+
+    key: str
+    config: Any
+    inputs: dict[str, list[Path]]
+    outputs: dict[str, list[Path]]
+    gpu: int = 0
+    scratch: Path | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def input(self, name: str) -> Path:
+        """The one path of this input."""
+        (path,) = self.inputs[name]
+        return path
+
+    def output(self, name: str) -> Path:
+        """The one path of this output."""
+        (path,) = self.outputs[name]
+        return path
+
+    def resume_directory(self) -> Path | None:
+        """The place for checkpoints of this very job: of its output's path, its key and the bytes of all its inputs."""
+        if self.scratch is None:
+            return None
+        (first, *_), *_ = self.outputs.values()
+        inputs = [files.sha256(path) for paths in self.inputs.values() for path in paths]
+        identity = json.dumps([str(first), self.key, inputs])
+        return self.scratch / hashlib.sha256(identity.encode()).hexdigest()[:24]
+
+
+def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: Iterable[str] = ()) -> None:
+    """Parses the command line, runs `work`, writes the provenance; exits with status 1 where it fails."""
+    arguments = _parse(list(inputs), list(outputs))
+    _log_to(arguments.log)
+    job = Job(
+        key=arguments.key,
+        config=json.loads(arguments.key)["config"],
+        inputs={name: getattr(arguments, name) for name in inputs},
+        outputs={name: getattr(arguments, name) for name in outputs},
+        gpu=arguments.gpu,
+        scratch=arguments.scratch,
+    )
+    started, clock = datetime.now(UTC), time.monotonic()
+    try:
+        work(job)
+        if arguments.provenance:
+            files.write_json(arguments.provenance, _provenance(job, started, time.monotonic() - clock))
+    except BadInput as error:
+        _fail(str(error), arguments.log, debug=arguments.debug)
+    except MemoryError:
+        _fail("out of memory; give the rule more by --set-resources RULE:mem_mb=N", arguments.log, debug=arguments.debug)
+    except KeyboardInterrupt:
+        _fail("interrupted; the next run goes on from the last checkpoint", arguments.log, debug=False)
+    except Exception as error:
+        _fail(f"{type(error).__name__}: {error}", arguments.log, debug=True)
+
+
+def _parse(inputs: list[str], outputs: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--key", required=True, help="canonical JSON of the rule's config and code (carryover.keys)")
+    parser.add_argument("--log", type=Path, help="where the log goes, beside the screen")
+    parser.add_argument("--provenance", type=Path, help="where to record how the outputs were made")
+    parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job was given; 0 means the CPU")
+    parser.add_argument("--scratch", type=Path, help="where checkpoints of unfinished jobs lie")
+    parser.add_argument("--debug", action="store_true", default=bool(os.environ.get("CARRYOVER_DEBUG")))
+    for name in (*inputs, *outputs):
+        parser.add_argument(f"--{name}", type=Path, nargs="*", default=[])
+    return parser.parse_args()
+
+
+def _log_to(path: Path | None) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
+    for chatty in ("urllib3", "matplotlib", "fontTools"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _fail(message: str, path: Path | None, debug: bool) -> None:
+    if debug:
+        log.error(traceback.format_exc())
+    line = " ".join(message.split())
+    log.error("error: %s%s", line, f" (log: {path})" if path else "")
+    sys.exit(1)
+
+
+def _provenance(job: Job, started: datetime, seconds: float) -> dict[str, Any]:
+    return {
+        "key": json.loads(job.key),
+        "inputs": {str(path): files.sha256(path) for paths in job.inputs.values() for path in paths if path.is_file()},
+        "outputs": {str(path): files.sha256(path) for paths in job.outputs.values() for path in paths if path.is_file()},
+        "facts": job.facts,
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 3),
+        "peak_memory_mb": round(peak_memory_mb()),
+        "host": platform.node(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "git_commit": _git_commit(),
+    }
+
+
+def peak_memory_mb() -> float:
+    """The largest resident size of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git_commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

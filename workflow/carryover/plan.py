@@ -1,0 +1,78 @@
+"""What a configuration asks for: the runs, the languages of each, and where their files lie.
+
+Pure functions of the resolved config; the rules wire files from them, and nothing here is imported by a script.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from carryover.config import recipe_of
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model that is trained, or, with method `none`, one that is evaluated as it is."""
+
+    backbone: str
+    method: str
+    variant: str
+    train: str
+    seed: int
+    view: str
+    languages: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Its place under `models/` and `predictions/`."""
+        return f"{self.backbone}/{self.method}/{self.variant}/{self.train}/seed{self.seed}"
+
+
+def members(config: Config, train: str) -> list[str]:
+    """The languages that a `train` name stands for: a named list's, or the language itself."""
+    return config["finetune"]["sets"].get(train, [train])
+
+
+def trained_runs(config: Config) -> list[Run]:
+    """The runs of `finetune.runs` for which there is training text, one for each seed."""
+    available = set(config["corpus"]["train_languages"])
+    runs = []
+    for entry in config["finetune"]["runs"]:
+        languages = tuple(language for language in members(config, entry["train"]) if language in available)
+        view = recipe_of(config, entry["variant"])["view"]
+        for seed in entry["seeds"] if languages else ():
+            runs.append(Run(config["finetune"]["backbone"], "full", entry["variant"], entry["train"], seed, view, languages))
+    return list(dict.fromkeys(runs))
+
+
+def without_training_text(config: Config) -> list[str]:
+    """Languages that the runs ask to train and that this source has no training text for."""
+    asked = {language for entry in config["finetune"]["runs"] for language in members(config, entry["train"])}
+    return sorted(asked - set(config["corpus"]["train_languages"]))
+
+
+def evaluated_runs(config: Config) -> list[Run]:
+    """Every model that predicts: the trained ones, and those that are evaluated as they are."""
+    as_they_are = [Run(name, "none", "none", "none", 0, "full", ()) for name in config["predict"]["as_they_are"]]
+    return [*trained_runs(config), *as_they_are]
+
+
+def primary_english(config: Config) -> list[Run]:
+    """The English runs of the primary variant."""
+    variant = config["finetune"]["primary_variant"]
+    return [run for run in trained_runs(config) if run.train == "en" and run.variant == variant]
+
+
+def predictions(config: Config) -> list[tuple[Run, str]]:
+    """Every (run, view) that is predicted: each run's own view, and the primary English models with premises shuffled."""
+    shuffled = primary_english(config) if config["predict"]["shuffled"] else []
+    return [*((run, run.view) for run in evaluated_runs(config)), *((run, "shuffled") for run in shuffled)]
+
+
+def models_in_use(config: Config) -> list[str]:
+    """The names of `models` that this study touches, in the order of the config."""
+    used = {config["finetune"]["backbone"], *config["predict"]["as_they_are"], *config["generate"]["models"]}
+    return [name for name in config["models"] if name in used]

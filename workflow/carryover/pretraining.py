@@ -1,0 +1,123 @@
+"""Pretraining of a toy GPT-2 on lines of text, by next-token prediction over real tokens only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from carryover.checkpoints import Checkpoints
+from carryover.errors import BadInput
+from carryover.gpt2 import GPT2Model
+from carryover.losses import tied_cross_entropy
+from carryover.packing import pack
+from carryover.tokenizer import end_of_text, read_lines
+from carryover.training import History, Recipe, train
+
+
+@dataclass(frozen=True)
+class TextDataset:
+    """Lines of text as token ids, each cut to `length` tokens; a line that is shorter ends with the end-of-text token."""
+
+    lines: Sequence[np.ndarray]
+    length: int
+    end: int
+
+    @classmethod
+    def from_file(cls, path: Path, tokenizer: Tokenizer, length: int) -> TextDataset:
+        """The non-empty lines of a UTF-8 file."""
+        end = end_of_text(tokenizer)
+        encodings = tokenizer.encode_batch(read_lines(path), add_special_tokens=False)
+        return cls([np.array([*encoding.ids, end][:length], dtype=np.int64) for encoding in encodings], length, end)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __getitem__(self, row: int) -> dict[str, Tensor]:
+        """The handout's example: ids and mask [length], padded on the right with the end-of-text token."""
+        ids = torch.full((self.length,), self.end)
+        ids[: len(self.lines[row])] = torch.from_numpy(self.lines[row])
+        mask = (torch.arange(self.length) < len(self.lines[row])).long()
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def split(self, share: float, seed: int) -> tuple[TextDataset, TextDataset]:
+        """A training and a held-out part; the latter has at least one line. Raises BadInput for fewer than two lines."""
+        if len(self) < 2:
+            raise BadInput("the pretraining text needs at least two lines: one is held out")
+        order = np.random.default_rng(seed).permutation(len(self))
+        held = max(1, round(share * len(self)))
+        parts = (np.sort(order[held:]), np.sort(order[:held]))
+        training, held_out = (TextDataset([self.lines[row] for row in part], self.length, self.end) for part in parts)
+        return training, held_out
+
+
+def next_token_loss(model: GPT2Model, lines: Sequence[np.ndarray]) -> Tensor:
+    """The mean over all real tokens but each line's first of -log p(token | those before), in nats."""
+    device = next(model.parameters()).device
+    lines = [line for line in lines if len(line) > 1] or [np.repeat(lines[0][:1], 2)]
+    batch = pack([line[:-1] for line in lines]).to(device)
+    targets = torch.from_numpy(np.concatenate([line[1:] for line in lines])).to(device)
+    return tied_cross_entropy(model.forward_packed(batch).float(), model.token_embedding.weight, targets)
+
+
+@torch.no_grad()
+def published_loss(model: GPT2Model, data: TextDataset, rows: np.ndarray) -> float:
+    """The course's loss of a batch: every position counts, padding included, over lines padded to the full length."""
+    device = next(model.parameters()).device
+    batch = {name: torch.stack([data[row][name] for row in rows]).to(device) for name in ("input_ids", "attention_mask")}
+    states = model(**batch)["last_hidden_state"][:, :-1].flatten(0, 1)
+    return float(tied_cross_entropy(states.float(), model.token_embedding.weight, batch["input_ids"][:, 1:].flatten()))
+
+
+@torch.no_grad()
+def validation_loss(model: GPT2Model, data: TextDataset, batch_size: int = 32) -> float:
+    """`next_token_loss` over all lines together, without dropout."""
+    model.eval()
+    total, tokens = 0.0, 0
+    for start in range(0, len(data), batch_size):
+        lines = [line for line in data.lines[start : start + batch_size] if len(line) > 1]
+        if lines:
+            count = sum(len(line) - 1 for line in lines)
+            total += float(next_token_loss(model, lines)) * count
+            tokens += count
+    return total / tokens
+
+
+def pretrain(
+    model: GPT2Model, data: TextDataset, held_out: TextDataset, recipe: Recipe, seed: int, checkpoints: Checkpoints
+) -> tuple[History, dict[str, Any]]:
+    """Trains in place. Returns the history, each epoch with its validation loss, and the final measures in nats.
+
+    `published_loss` among them is the quantity that the course publishes, for comparison: the average since the start of
+    the loss over all positions, padding counted, here measured on one batch of each window of the curve before its update.
+    Padding is not trained on here, so it comes out higher than where it is.
+    """
+
+    def loss_of(rows: np.ndarray) -> Tensor:
+        return next_token_loss(model, [data.lines[row] for row in rows])
+
+    def at_epoch_end() -> dict[str, Any]:
+        return {"validation_loss": validation_loss(model, held_out)}
+
+    def probe(rows: np.ndarray) -> dict[str, float]:
+        return {"published_loss": published_loss(model, data, rows)}
+
+    history = train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, probe)
+    running = np.cumsum([point["published_loss"] for point in history.curve]) / np.arange(1, len(history.curve) + 1)
+    for point, mean in zip(history.curve, running, strict=True):
+        point["published_loss"] = float(mean)
+    last = history.epochs[-1]["validation_loss"]
+    facts = {
+        "train_loss": history.train_loss,
+        "validation_loss": last,
+        "validation_perplexity": math.exp(last),
+        "published_loss": float(running[-1]),
+    }
+    return history, facts

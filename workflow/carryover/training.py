@@ -1,0 +1,217 @@
+"""The training loop, for pretraining and fine-tuning alike.
+
+The order of the examples is a function of seed and epoch alone, dropout of the seed, and a checkpoint holds everything
+else, so that a run that was killed ends in the same bits as one that was not. Losses stay on the device until a window
+of updates is over: no step waits for the one before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carryover.adamw import FusedAdamW
+from carryover.checkpoints import Checkpoints
+from carryover.errors import BadInput
+from carryover.gpt2 import GPT2Model
+from carryover.losses import tied_cross_entropy
+from carryover.packing import pack
+from carryover.prediction import accuracy, score
+from carryover.progress import progress
+from carryover.tokens import XNLIDataset
+
+log = logging.getLogger("carryover")
+WINDOW = 50  # updates between two points of the loss curve, and between two checks that the loss is a number
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. lr: the peak; warmup: the share of the updates over which it rises; clip: the largest gradient norm, 0
+    for any; schedule: `constant`, `linear` or `cosine` after the warm-up; precision: `fp32` or `bf16`."""
+
+    lr: float
+    batch_size: int
+    epochs: int
+    weight_decay: float
+    betas: tuple[float, float]
+    eps: float
+    warmup: float
+    schedule: str
+    clip: float
+    precision: str
+
+
+@dataclass
+class History:
+    """What a run leaves beside its weights: points of the loss curve, one entry an epoch, and the epoch that was kept."""
+
+    curve: list[dict[str, float]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+    @property
+    def train_loss(self) -> float:
+        """The mean loss of all updates since the start, in nats."""
+        return float(np.average([point["loss"] for point in self.curve], weights=[point["updates"] for point in self.curve]))
+
+
+Loss = Callable[[np.ndarray], Tensor]  # rows of the data to the mean loss over them
+EndOfEpoch = Callable[[], dict[str, Any]]  # facts about the model; `criterion`, where there, decides which epoch is kept
+Probe = Callable[[np.ndarray], dict[str, float]]  # further measures of a batch before its update, one batch a window
+
+
+def train(
+    model: GPT2Model,
+    rows: int,
+    loss_of: Loss,
+    at_epoch_end: EndOfEpoch,
+    recipe: Recipe,
+    seed: int,
+    checkpoints: Checkpoints,
+    probe: Probe | None = None,
+) -> History:
+    """Trains in place; the model ends as after its best epoch (the last, where epochs have no criterion).
+
+    Raises BadInput where the loss stops being a number, within `WINDOW` updates of it.
+    """
+    device = next(model.parameters()).device
+    torch.manual_seed(seed)
+    optimizer = FusedAdamW(model.parameters(), recipe.lr, recipe.betas, recipe.eps, recipe.weight_decay)
+    per_epoch = math.ceil(rows / recipe.batch_size)
+    total = per_epoch * recipe.epochs
+    history, update, best, window = History(), 0, None, []
+    if state := checkpoints.load():
+        update, best, window = _restore(state, model, optimizer, history)
+    started = time.monotonic() - history.seconds
+    order_of: tuple[int, np.ndarray] = (-1, np.empty(0))
+    model.train()
+    with progress("training", total, update) as counter:
+        while update < total:
+            epoch, batch = divmod(update, per_epoch)
+            if order_of[0] != epoch:
+                order_of = (epoch, np.random.default_rng([seed, epoch]).permutation(rows))
+            chosen = order_of[1][batch * recipe.batch_size : (batch + 1) * recipe.batch_size]
+            lr = learning_rate(recipe, update, total)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            ends = (update + 1) % per_epoch == 0
+            point_due = len(window) + 1 == WINDOW or ends
+            probed = probe(chosen) if probe and point_due else {}
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                loss = loss_of(chosen)
+            loss.backward()
+            if recipe.clip:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            window.append(loss.detach())
+            update += 1
+            if point_due:
+                mean = _checked_mean(window, update, lr, batch)
+                examples = epoch * rows + min((batch + 1) * recipe.batch_size, rows)
+                point = {"step": update, "epoch": update / per_epoch, "examples": examples, "lr": lr, "loss": mean}
+                history.curve.append({**point, **probed, "updates": len(window)})
+                window = []
+                counter.advance(update - counter.done, loss=mean, lr=lr)
+            if ends:
+                best = _end_epoch(model, epoch + 1, at_epoch_end(), history, best)
+                model.train()
+            if checkpoints.due() and update < total:
+                history.seconds = time.monotonic() - started
+                checkpoints.save(update, _state(model, optimizer, history, update, best, window))
+    history.seconds = time.monotonic() - started
+    if best is not None:
+        model.load_state_dict(best)
+    return history
+
+
+def learning_rate(recipe: Recipe, update: int, total: int) -> float:
+    """The learning rate of update number `update`, counted from 0, of `total`."""
+    rising = recipe.warmup * total
+    if update < rising:
+        return recipe.lr * (update + 1) / rising if rising > 1 else recipe.lr
+    done = (update - rising) / max(1.0, total - rising)
+    if recipe.schedule == "linear":
+        return recipe.lr * (1 - done)
+    if recipe.schedule == "cosine":
+        return recipe.lr * 0.5 * (1 + math.cos(math.pi * done))
+    return recipe.lr
+
+
+def _checked_mean(window: list[Tensor], update: int, lr: float, batch: int) -> float:
+    losses = torch.stack(window).float().cpu()
+    if not torch.isfinite(losses).all():
+        first = update - len(losses) + int((~torch.isfinite(losses)).nonzero()[0]) + 1
+        raise BadInput(
+            f"the loss stopped being a number at update {first} (learning rate {lr:g}, batch {batch + 1} of its epoch at the "
+            "latest); nothing of this run is kept: lower the recipe's lr, or give it warmup or clip"
+        )
+    return float(losses.mean())
+
+
+def _end_epoch(model: GPT2Model, epoch: int, facts: dict[str, Any], history: History, best: dict | None) -> dict | None:
+    """Notes the epoch's facts; returns a copy of the weights where its criterion is the best so far."""
+    history.epochs.append({"epoch": epoch, **facts})
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in facts.items() if isinstance(value, float))
+    log.info("epoch %d: %s", epoch, shown)
+    criteria = [entry.get("criterion", float(entry["epoch"])) for entry in history.epochs]
+    if criteria[-1] <= max(criteria[:-1], default=-math.inf):
+        return best
+    history.best_epoch = epoch
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _state(model, optimizer, history, update, best, window) -> dict[str, Any]:  # noqa: ANN001
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "update": update,
+        "best": best,
+        "window": [loss.cpu() for loss in window],
+        "history": vars(history),
+    }
+
+
+def _restore(state, model, optimizer, history) -> tuple[int, dict | None, list[Tensor]]:  # noqa: ANN001
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    if state["random_cuda"] is not None:
+        torch.cuda.set_rng_state(state["random_cuda"])
+    vars(history).update(state["history"])
+    device = next(model.parameters()).device
+    return state["update"], state["best"], [loss.to(device) for loss in state["window"]]
+
+
+def finetune(
+    model: GPT2Model, data: XNLIDataset, dev: dict[str, XNLIDataset], recipe: Recipe, seed: int, checkpoints: Checkpoints
+) -> History:
+    """Fine-tunes in place by next-token loss on the label token alone.
+
+    dev: the sets whose macro-average accuracy over the labels decides which epoch is kept, by language.
+    """
+    device = next(model.parameters()).device
+
+    def loss_of(rows: np.ndarray) -> Tensor:
+        batch = pack([data.prompt(row) for row in rows]).to(device)
+        targets = torch.from_numpy(data.targets(rows)).to(device)
+        return tied_cross_entropy(model.forward_ends(batch).float(), model.token_embedding.weight, targets)
+
+    def at_epoch_end() -> dict[str, Any]:
+        by_language = {
+            language: accuracy(score(model, dataset, recipe.precision), dataset.labels) for language, dataset in dev.items()
+        }
+        return {"criterion": float(np.mean(list(by_language.values()))), "dev": by_language}
+
+    return train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints)

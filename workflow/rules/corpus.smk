@@ -1,0 +1,55 @@
+# One table per language and split. Training text is read from its own archive, where this source has it.
+EVALUATION, TRAINING = downloaded(config["corpus"]["evaluation"]), downloaded(config["corpus"]["training"])
+
+
+rule corpus_evaluation:
+    input:
+        archive=EVALUATION,
+    output:
+        tables=[f"{RESULTS}/corpus/{{language}}.{split}.parquet" for split in ("dev", "test")],
+        counts=f"{RESULTS}/corpus/{{language}}.evaluation.json",
+        provenance=f"{RESULTS}/corpus/{{language}}.evaluation.provenance.json",
+    log:
+        f"{RESULTS}/logs/corpus/{{language}}.evaluation.log",
+    params:
+        key=lambda wildcards: key(
+            "corpus",
+            language=wildcards.language,
+            expected_rows={split: config["corpus"]["expected_rows"][split] for split in ("dev", "test")},
+            unsegment=wildcards.language in config["corpus"]["unsegment"],
+        ),
+    conda:
+        "../../envs/carryover.yaml"
+    resources:
+        mem_mb=2000,
+    shell:
+        "python {SCRIPTS}/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"
+
+
+rule corpus_training:
+    input:
+        archive=TRAINING,
+    output:
+        tables=f"{RESULTS}/corpus/{{language}}.train.parquet",
+        counts=f"{RESULTS}/corpus/{{language}}.training.json",
+        provenance=f"{RESULTS}/corpus/{{language}}.training.provenance.json",
+    log:
+        f"{RESULTS}/logs/corpus/{{language}}.training.log",
+    params:
+        key=lambda wildcards: key(
+            "corpus",
+            language=wildcards.language,
+            expected_rows={"train": config["corpus"]["expected_rows"]["train"]},
+            subset=config["corpus"]["subset"],
+            subset_seed=config["corpus"]["subset_seed"],
+            detokenize=config["corpus"]["detokenize"],
+            unsegment=wildcards.language in config["corpus"]["unsegment"],
+        ),
+    conda:
+        "../../envs/carryover.yaml"
+    resources:
+        mem_mb=2000,
+    shell:
+        "python {SCRIPTS}/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"

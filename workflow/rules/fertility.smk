@@ -1,0 +1,20 @@
+# How finely the tokeniser cuts each language: training text as published, and the parallel dev set.
+rule fertility:
+    input:
+        train=expand(f"{RESULTS}/corpus/{{language}}.train.parquet", language=config["corpus"]["train_languages"]),
+        dev=expand(f"{RESULTS}/corpus/{{language}}.dev.parquet", language=LANGUAGES),
+        tokenizer=TOKENIZER[0],
+    output:
+        fertility=f"{RESULTS}/fertility/fertility.csv",
+        provenance=f"{RESULTS}/fertility/provenance.json",
+    log:
+        f"{RESULTS}/logs/fertility.log",
+    params:
+        key=key("fertility", **config["fertility"]),
+    conda:
+        "../../envs/carryover.yaml"
+    resources:
+        mem_mb=4000,
+    shell:
+        "python {SCRIPTS}/fertility.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --train {input.train:q} --dev {input.dev:q} --tokenizer {input.tokenizer:q} --fertility {output.fertility:q}"

@@ -1,0 +1,20 @@
+# The same prompts continued greedily by each model.
+rule generate:
+    input:
+        models=[file for name in config["generate"]["models"] for file in model_files(backbone(name))],
+    output:
+        texts=f"{RESULTS}/generate/generations.json",
+        provenance=f"{RESULTS}/generate/provenance.json",
+    log:
+        f"{RESULTS}/logs/generate.log",
+    params:
+        key=key("generate", **config["generate"]),
+    conda:
+        "../../envs/carryover.yaml"
+    threads: config["generate"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=6000,
+    shell:
+        "python {SCRIPTS}/generate.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --gpu {resources.gpu} --models {input.models:q} --texts {output.texts:q}"

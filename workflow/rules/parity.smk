@@ -1,0 +1,18 @@
+# The handout's sanity check, on every model that the study uses: the same numbers as transformers.
+rule parity:
+    input:
+        model=lambda wildcards: model_files(backbone(wildcards.model)),
+    output:
+        facts=f"{RESULTS}/parity/{{model}}.json",
+        provenance=f"{RESULTS}/parity/{{model}}.provenance.json",
+    log:
+        f"{RESULTS}/logs/parity/{{model}}.log",
+    params:
+        key=lambda wildcards: key("parity", model=wildcards.model, **config["parity"]),
+    conda:
+        "../../envs/carryover.yaml"
+    resources:
+        mem_mb=6000,
+    shell:
+        "python {SCRIPTS}/parity.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --model {input.model:q} --facts {output.facts:q}"

@@ -1,0 +1,25 @@
+# The toy model, pretrained from nothing on lines of English text.
+rule pretrain:
+    input:
+        text=downloaded(config["pretrain"]["text"]),
+        tokenizer=TOKENIZER,
+    output:
+        model=model_files(f"{RESULTS}/pretrain/{{model}}"),
+        curve=f"{RESULTS}/pretrain/{{model}}/curve.csv",
+        facts=f"{RESULTS}/pretrain/{{model}}/pretrain.json",
+        provenance=f"{RESULTS}/pretrain/{{model}}/provenance.json",
+    log:
+        f"{RESULTS}/logs/pretrain/{{model}}.log",
+    params:
+        key=key("pretrain", **{name: value for name, value in config["pretrain"].items() if name != "text"}),
+    conda:
+        "../../envs/carryover.yaml"
+    threads: config["pretrain"]["threads"]
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 240 * attempt,
+    shell:
+        "python {SCRIPTS}/pretrain.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --gpu {resources.gpu} --scratch {RESULTS}/scratch --text {input.text:q} --tokenizer {input.tokenizer:q}"
+        " --model {output.model:q} --curve {output.curve:q} --facts {output.facts:q}"

@@ -1,0 +1,34 @@
+# Which languages to train: a proposal from the English models on dev and from fertility, and the overlay that adopts it.
+ENGLISH = [f"{RESULTS}/predictions/{run.path}/{run.view}" for run in plan.primary_english(config)]
+
+if ENGLISH:
+
+    rule select:
+        input:
+            predictions=expand("{directory}/{language}.dev.parquet", directory=ENGLISH, language=LANGUAGES),
+            fertility=f"{RESULTS}/fertility/fertility.csv",
+        output:
+            proposal=f"{RESULTS}/select/proposal.json",
+            overlay=f"{RESULTS}/select/adopt.yaml",
+            provenance=f"{RESULTS}/select/provenance.json",
+        log:
+            f"{RESULTS}/logs/select.log",
+        params:
+            key=key(
+                "select",
+                **config["select"],
+                trainable=config["corpus"]["train_languages"],
+                variant=config["finetune"]["primary_variant"],
+                runs=config["finetune"]["runs"],
+                sets=config["finetune"]["sets"],
+                listed=sorted({language for run in RUNS.values() for language in run.languages}),
+                resamples=config["tables"]["resamples"],
+                seed=config["tables"]["seed"],
+                confidence=config["report"]["confidence"],
+            ),
+        conda:
+            "../../envs/carryover.yaml"
+        shell:
+            "python {SCRIPTS}/select.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+            " --predictions {input.predictions:q} --fertility {input.fertility:q}"
+            " --proposal {output.proposal:q} --overlay {output.overlay:q}"

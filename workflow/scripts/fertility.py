@@ -1,0 +1,19 @@
+"""Measures the tokeniser on every language."""
+
+import pandas as pd
+
+from carryover import files, tokenizer
+from carryover.fertility import measure
+from carryover.job import Job, run_job
+
+
+def work(job: Job) -> None:
+    paths = [*job.inputs["train"], *job.inputs["dev"]]
+    columns = ["published_premise", "published_hypothesis", "pair_id"]
+    tables = {tuple(path.stem.rsplit(".", 1)): pd.read_parquet(path, columns=columns) for path in paths}
+    measured = measure(tables, tokenizer.load(job.input("tokenizer")), job.config["rows"])
+    files.write_text(job.output("fertility"), measured.to_csv(index=False))
+
+
+if __name__ == "__main__":
+    run_job(work, inputs=["train", "dev", "tokenizer"], outputs=["fertility"])

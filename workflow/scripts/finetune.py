@@ -1,0 +1,56 @@
+"""Fine-tunes one model on one or more languages; keeps the best epoch on dev."""
+
+import pandas as pd
+
+from carryover import files
+from carryover.checkpoints import Checkpoints
+from carryover.devices import choose_device
+from carryover.gpt2 import GPT2Model
+from carryover.job import Job, peak_memory_mb, run_job
+from carryover.tokens import load_tokens
+from carryover.training import Recipe, finetune
+
+
+def work(job: Job) -> None:
+    config, recipe = job.config, dict(job.config["recipe"])
+    source, directory = job.inputs["backbone"][0].parent, job.outputs["model"][0].parent
+    device = choose_device(job.gpu, config["threads"])
+    recipe.pop("view")
+    model = GPT2Model.from_pretrained(source, dropout=recipe.pop("dropout")).to(device)
+    data = load_tokens(job.inputs["train"])
+    dev = {language: load_tokens([path]) for language, path in zip(config["languages"], job.inputs["dev"], strict=True)}
+    checkpoints = Checkpoints(job.resume_directory())
+    history = finetune(model, data, dev, Recipe(**recipe), config["seed"], checkpoints)
+    model.save_pretrained(directory)
+    for path in job.inputs["backbone"]:
+        if path.name.startswith("tokenizer"):
+            files.write_bytes(directory / path.name, path.read_bytes())
+    files.write_text(job.output("curve"), pd.DataFrame(history.curve).to_csv(index=False))
+    accuracies = [
+        {"epoch": entry["epoch"], "language": language, "accuracy": accuracy, "n": len(dev[language])}
+        for entry in history.epochs
+        for language, accuracy in entry["dev"].items()
+    ]
+    files.write_text(job.output("epochs"), pd.DataFrame(accuracies).to_csv(index=False))
+    facts = {
+        "languages": config["languages"],
+        "recipe": config["recipe"],
+        "rows": len(data),
+        "examples": len(data) * recipe["epochs"],
+        "updates": history.curve[-1]["step"],
+        "tokens": int(data.lengths.sum()) * recipe["epochs"],
+        "train_loss": history.train_loss,
+        "best_epoch": history.best_epoch,
+        "dev_accuracy": history.epochs[history.best_epoch - 1]["criterion"],
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "model_bytes": (directory / "model.safetensors").stat().st_size,
+        "peak_memory_mb": round(peak_memory_mb()),
+        "seconds": round(history.seconds, 1),
+        "device": str(device),
+    }
+    files.write_json(job.output("facts"), facts)
+    checkpoints.clear()
+
+
+if __name__ == "__main__":
+    run_job(work, inputs=["backbone", "train", "dev"], outputs=["model", "curve", "epochs", "facts"])

@@ -1,0 +1,14 @@
+"""Builds the embedded corpus into archives laid out like the published ones."""
+
+from carryover import files, mini
+from carryover.job import Job, run_job
+
+
+def work(job: Job) -> None:
+    built = mini.build(job.input("frames").parent)
+    for name, output in (("XNLI-1.0.zip", "evaluation"), ("XNLI-MT-1.0.zip", "training"), ("pretrain.txt", "text")):
+        files.write_bytes(job.output(output), built[name])
+
+
+if __name__ == "__main__":
+    run_job(work, inputs=["frames", "sources"], outputs=["evaluation", "training", "text"])

@@ -1,0 +1,14 @@
+"""Compares a model with transformers on the same weights."""
+
+from carryover import files
+from carryover.job import Job, run_job
+from carryover.parity import compare
+
+
+def work(job: Job) -> None:
+    facts = compare(job.inputs["model"][0].parent, job.config["tolerance"], job.config["seed"])
+    files.write_json(job.output("facts"), {"backbone": job.config["model"], **facts})
+
+
+if __name__ == "__main__":
+    run_job(work, inputs=["model"], outputs=["facts"])

@@ -1,0 +1,24 @@
+"""Scores every language and split with one model: a row an example."""
+
+import pandas as pd
+
+from carryover import files
+from carryover.devices import choose_device
+from carryover.gpt2 import GPT2Model
+from carryover.job import Job, run_job
+from carryover.prediction import prediction_table, score
+from carryover.tokens import load_tokens
+
+
+def work(job: Job) -> None:
+    device = choose_device(job.gpu, job.config["threads"])
+    model = GPT2Model.from_pretrained(job.inputs["model"][0].parent).to(device)
+    for source, target in zip(job.inputs["tokens"], job.outputs["predictions"], strict=True):
+        data = load_tokens([source])
+        table = pd.DataFrame(prediction_table(data, score(model, data, job.config["precision"])))
+        with files.whole(target) as partial:
+            table.to_parquet(partial, index=False, compression="zstd")
+
+
+if __name__ == "__main__":
+    run_job(work, inputs=["model", "tokens"], outputs=["predictions"])
