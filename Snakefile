@@ -27,4 +27,4 @@ localrules:
 rule all:
     default_target: True
     input:
-        expand(f"{RESULTS}/predictions/{{run}}/full/provenance.json", run=[r for r, x in EVALUATED.items() if x.view=="full"]),
+        [f"{RESULTS}/predictions/{run}/{view}/provenance.json" for run, view in PREDICTIONS],

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
 from carryover.evidence import read_csv
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -104,7 +105,7 @@ def write_run(study: Path, variant: str, train: str, skill: dict[str, float | No
         {
             **{"rows": rows, "examples": rows, "updates": rows // 4, "tokens": rows * 60, "train_loss": 1.05, "best_epoch": 1},
             **{"dev_accuracy": 0.4, "parameters": 6_900_000, "seconds": 30.0 * len(languages), "languages": languages},
-            **{"recipe": recipe, "model_bytes": 27_600_000, "peak_memory_mb": 900},
+            **{"recipe": recipe, "model_bytes": 27_600_000, "peak_memory_mb": 900, "device": "cpu"},
         },
     )
     write_json(model / "provenance.json", provenance(31.0))
@@ -142,7 +143,10 @@ def write_study(root: Path) -> Path:
     write_json(study / "parity/toy.json", parity)
     write_json(study / "select/proposal.json", proposal())
     for language in LANGUAGES:
-        splits = {split: {"rows": 3 * count, "used": 3 * count, "unusable": 0, "labels": [count] * 3} for split, count in PREMISES.items()}
+        splits = {
+            split: {"rows": 3 * count, "used": 3 * count, "unusable": 0, "labels": [count] * 3}
+            for split, count in PREMISES.items()
+        }
         write_json(study / f"corpus/{language}.json", {"language": language, "splits": splits})
         cut = {"rows": 900, "premise_cut": 1, "hypothesis_cut": 0, "mean_tokens": 61.5, "beyond_pretraining": 0.02}
         write_json(study / f"tokens/full/{language}.json", {"language": language, "view": "full", "splits": {"test": cut}})
@@ -177,7 +181,9 @@ def run_script(name: str, config: dict[str, object], inputs: dict[str, list[Path
     for option, paths in (inputs | outputs).items():
         command += [f"--{option}", *map(str, paths)]
     command += ["--provenance", str(next(iter(outputs.values()))[0].parent / "provenance.json")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 
@@ -215,8 +221,9 @@ def make_report(study: Path, config: dict[str, object] = CONFIG) -> str:
         "tables": sorted(study.glob("tables/*.csv")),
         "figures": sorted(study.glob("figures/*.svg")),
         "data": sorted(study.glob("figures/*.csv")),
+        "training": sorted(study.glob("models/**/training.json")),
         "generations": sorted(study.glob("generate/generations.json")),
-        "provenance": sorted(study.glob("**/*provenance.json")),
+        "made": sorted(study.glob("**/*provenance.json")),
         "templates": sorted(path for path in (ROOT / "report").rglob("*") if path.is_file()),
         "languages": [ROOT / "data/languages.csv"],
     }

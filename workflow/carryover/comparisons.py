@@ -56,7 +56,8 @@ def _setting(study: Study, model: Model, split: str, baseline: Model | None, com
     row |= published.set_beside(row, theirs.get(column), study.incomparable, (record.get("rows"), theirs.get("train_rows")))
     if theirs:
         base = published.for_recipe(study.published, recipe | published.BASELINE)
-        row |= {"published_train_loss": theirs["train_loss"], "published_baseline": theirs[column] - base[column]}
+        row["published_train_loss"] = theirs["train_loss"]
+        row["published_baseline"] = theirs[column] - base[column] if theirs["setting"] != base["setting"] else None
     return row
 
 
@@ -178,7 +179,11 @@ def correlation(study: Study) -> pd.DataFrame:
             for predictor in PREDICTORS:
                 x = [measures[predictor].get(language, np.nan) for language in reached]
                 found = statistics.spearman(
-                    np.array(x, dtype=float), np.array(list(reached.values())), settings.confidence, settings.resamples, settings.seed
+                    np.array(x, dtype=float),
+                    np.array(list(reached.values())),
+                    settings.confidence,
+                    settings.resamples,
+                    settings.seed,
                 )
                 row = {"backbone": backbone, "regime": regime, "outcome": outcome, "predictor": predictor}
                 if (regime, outcome, predictor) == (ZERO_SHOT, "accuracy", "tokens_per_word"):
@@ -212,9 +217,9 @@ def _outcomes(study: Study, backbone: str) -> dict[tuple[str, str], dict[str, fl
 
 def published_correlation(study: Study) -> float:
     """Spearman's rho of the report's fertility and zero-shot accuracy over its languages other than English."""
-    columns = []
-    for name, column in (("zero_shot", "test_accuracy"), ("fertility", "tokens_per_word")):
-        table = study.published[name]
-        columns.append(table[table["source"] == published.REPORT].set_index("language")[column])
+    zero_shot, fertility = study.published["zero_shot"], study.published["fertility"]
+    zero_shot = zero_shot[(zero_shot["source"] == published.REPORT) & (zero_shot["model"] == published.MODEL)]
+    fertility = fertility[fertility["source"] == published.REPORT]
+    columns = [zero_shot.set_index("language")["test_accuracy"], fertility.set_index("language")["tokens_per_word"]]
     both = pd.concat(columns, axis=1).dropna().drop(index=ENGLISH)
     return float(both.corr(method="spearman").iloc[0, 1])

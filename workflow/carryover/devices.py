@@ -13,6 +13,7 @@ def choose_device(gpus: int, threads: int) -> torch.device:
     """The device, and the number of threads set: it is part of what a result depends on, so never the machine's own."""
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a check of our code, not a need: it costs 2 % of a step
     if gpus and torch.cuda.is_available():
         log.info("device: %s", torch.cuda.get_device_name())
         return torch.device("cuda")

@@ -10,7 +10,7 @@ import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -223,7 +223,7 @@ def paired(first: Cell, second: Cell) -> tuple[Cell, Cell]:
     return _rows_of(first, common), _rows_of(second, common)
 
 
-@lru_cache(maxsize=None)
+@cache
 def resampled_accuracy(cell: Cell, settings: Settings) -> np.ndarray:
     """The accuracy in each bootstrap resample [R], over premises and, where there are several, seeds."""
     stream = zlib.crc32(cell.model.name.encode())  # models draw their seeds independently of each other

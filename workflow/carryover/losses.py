@@ -15,7 +15,7 @@ class _TiedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:  # noqa: ANN001
         total = hidden.new_zeros(())
-        hidden_grad, weight_grad = torch.empty_like(hidden), torch.zeros_like(weight)
+        hidden_grad, weight_grad = torch.empty_like(hidden), torch.empty_like(weight)
         for start in range(0, len(hidden), ROWS_AT_ONCE):
             rows = slice(start, start + ROWS_AT_ONCE)
             logits = hidden[rows] @ weight.T
@@ -24,14 +24,14 @@ class _TiedCrossEntropy(torch.autograd.Function):
             total += (norm - logits.gather(1, wanted)).sum()
             logits.sub_(norm).exp_().scatter_add_(1, wanted, -torch.ones_like(norm))
             torch.mm(logits, weight, out=hidden_grad[rows])
-            weight_grad.addmm_(logits.T, hidden[rows])
+            weight_grad.addmm_(logits.T, hidden[rows], beta=1 if start else 0)
         ctx.save_for_backward(hidden_grad.div_(len(hidden)), weight_grad.div_(len(hidden)))
         return total / len(hidden)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN001
         hidden_grad, weight_grad = ctx.saved_tensors
-        return hidden_grad * grad, weight_grad * grad, None
+        return hidden_grad.mul_(grad), weight_grad.mul_(grad), None
 
 
 def tied_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:

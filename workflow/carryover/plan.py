@@ -66,10 +66,18 @@ def primary_english(config: Config) -> list[Run]:
     return [run for run in trained_runs(config) if run.train == "en" and run.variant == variant]
 
 
-def predictions(config: Config) -> list[tuple[Run, str]]:
-    """Every (run, view) that is predicted: each run's own view, and the primary English models with premises shuffled."""
-    shuffled = primary_english(config) if config["predict"]["shuffled"] else []
-    return [*((run, run.view) for run in evaluated_runs(config)), *((run, "shuffled") for run in shuffled)]
+def predictions(config: Config) -> dict[tuple[str, str], list[str]]:
+    """The languages that each (run path, view) is asked.
+
+    A run that sees whole examples is asked every language; the controls (a run that sees hypotheses alone, and the primary
+    English models with premises shuffled) are asked the languages that the run was trained on.
+    """
+    asked = {}
+    for run in evaluated_runs(config):
+        asked[run.path, run.view] = config["languages"] if run.view == "full" else list(run.languages)
+    for run in primary_english(config) if config["predict"]["shuffled"] else ():
+        asked[run.path, "shuffled"] = list(run.languages)
+    return asked
 
 
 def models_in_use(config: Config) -> list[str]:

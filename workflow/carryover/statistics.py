@@ -50,7 +50,8 @@ def resampled_means(sums: np.ndarray, rows: np.ndarray, resamples: int, seed: in
     seed answers every premise). stream: models with different streams draw their seeds independently. Returns [R].
     """
     weights = premise_weights(len(rows), resamples, seed)
-    means = (weights @ sums.T.astype(np.float32)).astype(np.float64) / (weights @ rows.astype(np.float32))[:, None]
+    totals = weights @ np.vstack([sums, rows]).T.astype(np.float32)  # one pass over the weights, which bound the time
+    means = totals[:, :-1].astype(np.float64) / totals[:, -1:]
     if len(sums) == 1:
         return means[:, 0]
     drawn = np.random.default_rng([seed, stream]).integers(0, len(sums), size=(resamples, len(sums)))

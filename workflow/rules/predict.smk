@@ -1,27 +1,46 @@
-# Every model scores every language, dev and test, in one job: the waist of the study. All tables come from these rows.
-PREDICTED = f"{RESULTS}/predictions/{{run}}/{{view}}"
+# Every model scores the languages it is asked, dev and test, in one job: the waist of the study. All tables come from these
+# rows. A rule cannot have a different number of outputs for each job, so models with the same question share a rule.
+PREDICTIONS = plan.predictions(config)
 
 
-rule predict:
-    input:
-        model=lambda wildcards: model_files(run_directory(wildcards.run)),
-        tokens=expand(
-            f"{RESULTS}/tokens/{{{{view}}}}/{{language}}.{{split}}.safetensors", language=LANGUAGES, split=("dev", "test")
-        ),
-    output:
-        predictions=expand(f"{PREDICTED}/{{language}}.{{split}}.parquet", language=LANGUAGES, split=("dev", "test"), allow_missing=True),
-        provenance=f"{PREDICTED}/provenance.json",
-    log:
-        f"{RESULTS}/logs/predict/{{run}}/{{view}}.log",
-    params:
-        key=key("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
-    conda:
-        "../../envs/carryover.yaml"
-    threads: config["predict"]["threads"]
-    resources:
-        gpu=1,
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
-    shell:
-        "python {SCRIPTS}/predict.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --gpu {resources.gpu} --model {input.model:q} --tokens {input.tokens:q} --predictions {output.predictions:q}"
+def asked(languages):
+    """A constraint on {run}/{view}: those that are asked exactly these languages."""
+    return "|".join(f"{run}/{view}" for (run, view), theirs in PREDICTIONS.items() if theirs == languages)
+
+
+for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.values():
+
+    rule:
+        name:
+            f"predict_{'all' if languages == LANGUAGES else '_'.join(languages)}"
+        input:
+            model=lambda wildcards: model_files(run_directory(wildcards.asked.rsplit("/", 1)[0])),
+            tokens=lambda wildcards, languages=languages: expand(
+                f"{RESULTS}/tokens/{wildcards.asked.rsplit('/', 1)[1]}/{{language}}.{{split}}.safetensors",
+                language=languages,
+                split=("dev", "test"),
+            ),
+        output:
+            predictions=expand(
+                f"{RESULTS}/predictions/{{asked}}/{{language}}.{{split}}.parquet",
+                language=languages,
+                split=("dev", "test"),
+                allow_missing=True,
+            ),
+            provenance=f"{RESULTS}/predictions/{{asked}}/provenance.json",
+        wildcard_constraints:
+            asked=asked(languages),
+        log:
+            f"{RESULTS}/logs/predict/{{asked}}.log",
+        params:
+            key=key("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
+        conda:
+            "../../envs/carryover.yaml"
+        threads: config["predict"]["threads"]
+        resources:
+            gpu=1,
+            mem_mb=lambda wildcards, attempt: 6000 * attempt,
+            runtime=lambda wildcards, attempt: 240 * attempt,
+        shell:
+            "python {SCRIPTS}/predict.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+            " --gpu {resources.gpu} --model {input.model:q} --tokens {input.tokens:q} --predictions {output.predictions:q}"

@@ -25,7 +25,9 @@ def work(job: Job) -> None:
     made = {name: make(study) for name, make in FROM_STUDY.items()}
     read = {name: [evidence.read_json(path) for path in job.inputs[name]] for name in ("corpus", "tokens", "parity", "proposal")}
     made["data"] = tables.data(read["corpus"], read["tokens"], config["languages"])
-    made["pretraining"] = tables.pretraining({path.parent.name: evidence.read_json(path) for path in job.inputs["pretrain"]}, study)
+    made["pretraining"] = tables.pretraining(
+        {path.parent.name: evidence.read_json(path) for path in job.inputs["pretrain"]}, study
+    )
     made["selection"] = tables.selection(read["proposal"][0] if read["proposal"] else None)
     made["parity"] = tables.parity(read["parity"])
     for path in job.outputs["tables"]:

@@ -1,0 +1,188 @@
+"""The report: sentences that follow the numbers, and a page that stands alone."""
+
+import html.parser
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from carryover import report, sentences
+from carryover.wording import Words, duration, listing, p_value, significant, size
+from synthetic_study import ROOT, SKILL, make_figures, make_report, make_tables, write_fertility, write_predictions, write_study
+
+WORDS = Words({"en": "English", "es": "Spanish", "de": "German", "ar": "Arabic", "th": "Thai"}, 1, 0.95)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def tables(study):
+    return make_tables(study)
+
+
+@pytest.fixture(scope="module")
+def page(study, tables):
+    make_figures(study)
+    return make_report(study)
+
+
+def test_hedges_follow_the_tests(tables):
+    said = " ".join(sentences.zero_shot(tables, WORDS))
+    assert "above chance in 2 of the 4 other languages: Spanish" in said
+    assert "There is no evidence above chance in Arabic." in said
+    assert "In Thai it is a constant predictor: it answers entailment to every row." in said
+    own = " ".join(sentences.own_models(tables, WORDS))
+    assert "beats zero-shot transfer in Spanish" in own
+    assert "no evidence of a difference between a model of the language's own and zero-shot transfer in Arabic" in own
+    assert "has no demonstrable relation" in sentences.predictor(tables, WORDS)[0]
+    assert "not comparable with this study (a toy model on the embedded corpus)" in sentences.english(tables, WORDS)[1]
+
+
+def test_other_predictions_make_other_sentences(study, tables, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    for seed in (0, 1):
+        skill = SKILL["lr_high", "en"] | {"es": 0.0, "ar": 0.3}
+        write_predictions(other / f"predictions/toy/full/lr_high/en/seed{seed}", skill, "full", "changed", seed)
+    said = " ".join(sentences.zero_shot(make_tables(other), WORDS))
+    assert "There is no evidence above chance in Spanish." in said
+    assert re.search(r"above chance in 2 of the 4 other languages: Arabic \S+ %", said.replace("\N{NO-BREAK SPACE}", " "))
+
+
+def test_every_accuracy_of_the_answer_has_n_or_an_interval(tables):
+    for paragraph in sentences.chapters(tables, WORDS)["answer"][:2]:
+        for found in re.finditer(r"\d+\.\d\N{NO-BREAK SPACE}%(?! \(n| \[|\)|;| interval)", paragraph):
+            assert "public runs" in paragraph[: found.start()], paragraph[found.start() - 60 : found.end() + 20]
+
+
+class Page(html.parser.HTMLParser):
+    """What a page asks for, its ids, and its links within itself."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.ids: list[str] = []
+        self.within: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        for name, value in attributes:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("src", "href", "xlink:href", "action", "srcset"):
+                (self.within if value.startswith("#") else self.asked).append(value)
+
+
+def test_the_page_asks_for_nothing_and_its_links_lead_somewhere(page):
+    parsed = Page(page)
+    assert [link for link in parsed.asked if not link.startswith("data:")] == []
+    assert "@import" not in page
+    assert "fetch(" not in page
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert {link[1:] for link in parsed.within} <= set(parsed.ids)
+    assert any(link.startswith("#job-predictions-toy-full-lr-high-en-seed0-full") for link in parsed.within)
+    assert len(page) < 8_000_000
+
+
+def test_texts_from_outside_are_escaped(page):
+    assert "<b>of</b>" not in page
+    assert "&lt;b&gt;of" in page
+    assert "stated &lt;here&gt;" in page
+    assert "你好" in page
+    assert 'dir="auto"' in page
+
+
+def test_the_page_states_what_is_in_the_tables(page, tables):
+    row = tables["zero_shot"].set_index("language").loc["es"]
+    assert f"{WORDS.short(row)}" in page
+    for chapter in (
+        "answer",
+        "data",
+        "tokeniser",
+        "pretraining",
+        "english",
+        "selection",
+        "regimes",
+        "predictors",
+        "controls",
+        "made",
+    ):
+        assert f'<section id="{chapter}"' in page
+
+
+def test_figures_are_the_same_bytes_twice_and_carry_no_date(study, page, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    make_figures(other)
+    for path in sorted(study.glob("figures/*.svg")):
+        text = path.read_text(encoding="utf-8")
+        assert text == (other / "figures" / path.name).read_text(encoding="utf-8"), path.name
+        assert "<dc:date>" not in text
+
+
+def test_a_study_that_lacks_almost_everything_still_has_a_report(tmp_path):
+    study = tmp_path / "results" / "little"
+    write_predictions(study / "predictions/toy/none/none/none/seed0", {"en": 0.0}, "full", "little")
+    write_fertility(study / "fertility/fertility.csv")
+    make_tables(study)
+    make_figures(study)
+    page = make_report(study)
+    assert "No model of this study was fine-tuned on English" in page
+    assert "No model was fine-tuned on several languages together." in page
+
+
+def test_captions_are_there_for_every_figure_and_table():
+    captions = report.captions((ROOT / "report").rglob("*"))
+    assert {f"{name}_table" for name in report.COLUMNS} <= set(captions)
+    assert not [text for text in captions.values() if "`" in text or "*" in text]
+
+
+def test_the_evidence_stages_import_no_model():
+    code = (
+        "import sys; import carryover.report, carryover.sentences, carryover.tables, carryover.comparisons, carryover.summary; "
+    )
+    code += "print([name for name in ('torch', 'transformers', 'matplotlib', 'tokenizers') if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT / "workflow")}
+    )
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium to open the page with")
+def test_tables_sort_and_filter_in_a_browser(page, tmp_path):
+    script = """<script>
+      const box = document.querySelector("#table-zero_shot + [data-table]");
+      const names = () => [...box.querySelectorAll("tbody tr:not([hidden]) th")].map((cell) => cell.textContent);
+      const codes = () => names().map((name) => name.slice(-3, -1)).join(" ");
+      const head = [...box.querySelectorAll("thead button")].find((button) => button.textContent === "Accuracy");
+      const seen = [codes()];
+      head.focus(); head.click(); seen.push(codes());
+      head.click(); seen.push(codes() + head.parentElement.getAttribute("aria-sort"));
+      box.querySelector("input").value = "no evidence"; box.querySelector("input").dispatchEvent(new Event("input"));
+      seen.push(codes()); document.title = seen.join("|");
+    </script>"""
+    place = tmp_path / "page.html"
+    place.write_text(page.replace("</body>", script + "</body>"), encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=2000", "--dump-dom", place.as_uri()]
+    done = subprocess.run(["chromium", *options], capture_output=True, text=True, check=True, timeout=120)
+    title = re.search("<title>(.*?)</title>", done.stdout)[1].split("|")
+    assert title == ["en es de ar th", "ar th de es en", "en es de th ardescending", "ar"]
+
+
+def test_numbers_as_text():
+    assert listing(["a", "b", "c"]) == "a, b and c"
+    assert (p_value(0.0001), p_value(0.012), p_value(0.31)) == (
+        "p\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}0.001",
+        *(f"p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{p}" for p in ("0.012", "0.31")),
+    )
+    assert [significant(value) for value in (1.107, 0.0248, 39.68, 601.8, 0)] == ["1.11", "0.0248", "39.7", "602", "0"]
+    assert (duration(90), duration(600), duration(8000)) == tuple(
+        f"{value}" for value in ("90\N{NO-BREAK SPACE}s", "10.0\N{NO-BREAK SPACE}min", "2.2\N{NO-BREAK SPACE}h")
+    )
+    assert size(27_600_000) == "27.6\N{NO-BREAK SPACE}MB"

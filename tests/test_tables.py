@@ -1,0 +1,196 @@
+"""The tables on a study whose accuracies are known."""
+
+import shutil
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from carryover import evidence, tables
+from carryover.errors import BadInput
+from carryover.published import expected_english, for_recipe, read_published, set_beside
+from carryover.study import Study
+from carryover.summary import results_table
+from carryover.wording import Words
+from synthetic_study import (
+    CONFIG,
+    LANGUAGES,
+    ROOT,
+    TABLES,
+    make_tables,
+    predictions,
+    write_fertility,
+    write_predictions,
+    write_study,
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def made(study):
+    return make_tables(study)
+
+
+def one(table: pd.DataFrame, **where: object) -> pd.Series:
+    for column, wanted in where.items():
+        table = table[table[column] == wanted]
+    assert len(table) == 1, where
+    return table.iloc[0]
+
+
+def test_accuracy_is_what_the_predictions_say(study, made):
+    path = study / "predictions/toy/full/lr_high/en/seed1/full/es.test.parquet"
+    rows = pd.read_parquet(path)
+    right = (rows[["logp_0", "logp_1", "logp_2"]].to_numpy().argmax(axis=1) == rows["label"]).to_numpy()
+    row = one(made["accuracy"], variant="lr_high", train="en", seed=1, view="full", split="test", language="es")
+    assert (row["n"], row["premises"]) == (900, 300)
+    assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-5)
+    assert row["greedy_accuracy"] == pytest.approx((rows["greedy_label"] == rows["label"]).mean(), abs=1e-5)
+    assert row["p_binomial"] == pytest.approx(
+        stats.binomtest(int(right.sum()), 900, 1 / 3, alternative="greater").pvalue, rel=1e-4
+    )
+    spread = right.reshape(300, 3).mean(axis=1).std() / np.sqrt(300)
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(1.96 * spread, rel=0.1)
+
+
+def test_every_prediction_file_has_its_row(study, made):
+    assert len(made["accuracy"]) == len(list(study.glob("predictions/**/*.parquet")))
+    assert set(made) == set(TABLES)
+
+
+def test_verdicts_follow_the_tests(made):
+    zero_shot = made["zero_shot"].set_index("language")
+    assert zero_shot.loc[["en", "es", "de"], "verdict"].tolist() == ["above chance"] * 3
+    assert zero_shot.loc["ar", "verdict"] == "no evidence above chance"
+    assert (zero_shot.loc["th", "verdict"], zero_shot.loc["th", "constant"]) == ("constant predictor", "entailment")
+    assert zero_shot.loc["th", ["accuracy", "low", "high"]].tolist() == pytest.approx([1 / 3] * 3, abs=1e-5)
+    assert (zero_shot["seeds"] == 2).all()
+    assert zero_shot["category"].tolist() == ["good", "good", "good", "moderate", "moderate"]
+
+
+def test_published_figures_stand_beside_ours_with_the_reason(made):
+    row = one(made["zero_shot"], language="es")
+    assert (row["published"], row["public_low"], row["public_high"], row["public_runs"]) == (0.4617, 0.4571, 0.48, 4)
+    assert row["comparison"] == "not comparable: a toy model on the embedded corpus"
+    assert np.isnan(row["published_difference"])
+    assert one(made["fertility"], language="en", text="train")["published"] == 1.11
+    assert one(made["hyperparameters"], variant="baseline", split="test")["published"] == 0.7882
+
+
+def test_comparable_figures_get_a_difference_with_an_interval():
+    score = {"accuracy": 0.46, "low": 0.44, "high": 0.48}
+    row = set_beside(score, 0.45, "", (392_702, 392_702))
+    assert row["comparison"] == "comparable"
+    assert [row[f"published_{name}"] for name in ("difference", "low", "high")] == pytest.approx([0.01, -0.01, 0.03])
+    assert set_beside(score, 0.45, "", (3_927, 392_702))["comparison"].startswith("not comparable: trained on 3,927 rows")
+    assert set_beside(score, None, "")["comparison"] == "nothing published"
+
+
+def test_published_settings_are_found_by_their_recipe():
+    published = read_published(ROOT.glob("data/published/*.csv"))
+    assert for_recipe(published, {"lr": 1e-5, "batch_size": 4, "epochs": 1, "warmup": 0})["test_accuracy"] == 0.8108
+    assert for_recipe(published, {"lr": 5e-5, "batch_size": 8, "epochs": 1, "warmup": 0})["test_accuracy"] == 0.802
+    assert for_recipe(published, {"lr": 5e-5, "batch_size": 32, "epochs": 1, "warmup": 0.1}) == {}
+    low, high, runs, rows = expected_english(published)
+    assert (low, high, runs, rows) == (0.7768, 0.7938, 6, 392_702)
+
+
+def test_differences_are_paired_and_name_what_could_have_been_seen(made):
+    gain = one(made["differences"], regime="own model", other="zero-shot", language="es")
+    assert gain["finding"] == "higher"
+    assert gain["difference_low"] < gain["difference"] < gain["difference_high"]
+    none = one(made["differences"], regime="own model", other="zero-shot", language="ar")
+    assert none["finding"] == "no evidence of a difference"
+    assert 0.01 < none["detectable"] < 0.15
+    joint = one(made["differences"], regime="joint model joint", other="own model", language="ar")
+    assert (joint["examples"], joint["other_examples"]) == (6000, 2000)
+    assert joint["seen"]
+
+
+def test_controls_need_no_premise(made):
+    english = made["controls"][(made["controls"]["train"] == "en") & (made["controls"]["language"] == "en")].set_index("control")
+    assert english.loc["majority", "accuracy"] == pytest.approx(1 / 3, abs=1e-5)
+    assert english.loc["hypothesis only", "control_model"] == "toy/full/blind/en"
+    assert english.loc["hypothesis only", "finding"] == "higher"
+    assert english.loc["premises shuffled", "n"] == 900
+
+
+def test_other_tables_hold_together(made):
+    shares = made["confusion"].groupby(["train", "language", "gold"])["share"].sum()
+    assert shares.to_numpy() == pytest.approx(1, abs=1e-4)
+    assert one(made["one_or_many"], approach="many models")["model_bytes"] == 3 * 27_600_000
+    assert set(made["seeds"]["train"]) == {"en"}
+    assert set(made["correlation"]["n"]) <= {2, 4}
+    assert made["transfer_matrix"]["method"].eq("none").sum() == 5
+    assert one(made["data"], language="th", split="test")["premise_cut"] == 1
+
+
+def test_a_study_that_lacks_almost_everything_has_empty_tables(tmp_path):
+    study = tmp_path / "results" / "little"
+    write_predictions(study / "predictions/toy/none/none/none/seed0", {"en": 0.0}, "full", "little")
+    write_fertility(study / "fertility/fertility.csv")
+    made = make_tables(study)
+    assert len(made["accuracy"]) == 2
+    assert made["regimes"].empty
+    assert list(made["regimes"].columns[:4]) == ["backbone", "method", "variant", "train"]
+
+
+def test_seeds_of_different_rows_are_compared_on_common_rows(tmp_path):
+    for seed, keep in ((0, slice(0, 90)), (1, slice(30, 180))):
+        path = tmp_path / f"predictions/toy/full/a/en/seed{seed}/full/en.dev.parquet"
+        path.parent.mkdir(parents=True)
+        predictions(0.5, "dev", seed).iloc[keep].sample(frac=1, random_state=0).to_parquet(path)
+    (cell,) = evidence.read_cells(tmp_path.rglob("*.parquet"), ["en"]).values()
+    assert cell.seeds == (0, 1)
+    assert cell.pair_id.tolist() == list(range(30, 90))
+    assert cell.premise.max() == 19
+
+
+def test_bad_predictions_are_named(tmp_path):
+    place = tmp_path / "predictions/toy/full/a/en/seed0/full"
+    place.mkdir(parents=True)
+    broken = place / "en.test.parquet"
+    broken.write_bytes(b"PAR1")
+    with pytest.raises(BadInput, match=r"en\.test\.parquet"):
+        evidence.read_cells([broken], ["en"])
+    predictions(0.5, "test").assign(logp_1=np.nan).to_parquet(broken)
+    with pytest.raises(BadInput, match="not numbers"):
+        evidence.read_cells([broken], ["en"])
+    with pytest.raises(BadInput, match="expected models/"):
+        evidence.run_of(tmp_path / "models/toy/training.json", "models")
+
+
+def test_the_terminal_table(made):
+    text = results_table(made["regimes"], Words({"en": "English"}, 1, 0.95))
+    assert text.splitlines()[0].split() == ["language", "n", "zero-shot", "own", "model", "joint", "model", "joint"]
+    assert text.splitlines()[1].startswith("English")
+    assert "*" in text.splitlines()[1]
+    assert "*" not in text.splitlines()[1 + LANGUAGES.index("th")].split("joint")[0].split("]")[0]
+
+
+def test_the_order_of_files_changes_nothing(study, made, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    for name, table in make_tables(other).items():
+        pd.testing.assert_frame_equal(table, made[name])
+
+
+def test_fifteen_languages_by_ten_models_take_seconds(tmp_path):
+    rng = np.random.default_rng(0)
+    label, premise = np.tile([0, 1, 2], 1670), np.repeat(np.arange(1670), 3)
+    cells = {}
+    for place in range(150):
+        model = evidence.Model("toy", "full", f"variant{place // 15}", "en")
+        asked = evidence.Asked("full", "test", f"l{place % 15}")
+        logp = rng.normal(size=(1, 5010, 3)).astype("float32")
+        cells[model, asked] = evidence.Cell(model, asked, (0,), np.arange(5010), premise, label, logp, logp.argmax(axis=2))
+    started = time.monotonic()
+    table = tables.accuracy(Study(cells, {}, pd.DataFrame(), {}, CONFIG | {"resamples": 10_000}))
+    assert len(table) == 150
+    assert time.monotonic() - started < 20
