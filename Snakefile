@@ -14,6 +14,7 @@ include: "workflow/rules/generate.smk"
 include: "workflow/rules/finetune.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/fertility.smk"
+include: "workflow/rules/select.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
@@ -27,4 +28,5 @@ localrules:
 rule all:
     default_target: True
     input:
-        [f"{RESULTS}/predictions/{run}/{view}/provenance.json" for run, view in PREDICTIONS],
+        f"{RESULTS}/report.html",
+        f"{RESULTS}/config.yaml",

@@ -89,7 +89,10 @@ def _check_names(config: dict[str, Any]) -> None:
     check(finetune["primary_variant"], variants, "finetune.primary_variant")
     check(config["tokens"]["template"], config["tokens"]["templates"], "tokens.template")
     check(finetune["backbone"], config["models"], "finetune.backbone")
-    for place, names in (("predict.as_they_are", config["predict"]["as_they_are"]), ("generate.models", config["generate"]["models"])):
+    for place, names in (
+        ("predict.as_they_are", config["predict"]["as_they_are"]),
+        ("generate.models", config["generate"]["models"]),
+    ):
         for name in names:
             check(name, config["models"], place)
     _check_files(config, check)

@@ -138,7 +138,9 @@ def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
         except UnicodeDecodeError as error:
             raise BadInput(f"{archive}: {member}, line {number}: not UTF-8 ({error.reason})") from error
         except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise BadInput(f"{archive}: {member} is corrupt after line {number} ({error}); delete the archive and fetch again") from error
+            raise BadInput(
+                f"{archive}: {member} is corrupt after line {number} ({error}); delete the archive and fetch again"
+            ) from error
 
 
 def take_subset(table: pd.DataFrame, size: float | int, drawn_with: int | None) -> pd.DataFrame:

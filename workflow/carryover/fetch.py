@@ -35,7 +35,8 @@ def fetch(
     """Brings one file to `target` and returns its SHA-256.
 
     relative: where the file lies in a mirror. first_use: whether a checksum that is not accepted may be recorded. mirrored:
-    whether a mirror counts (not for a file that was built here). Raises BadInput, with the remedy, where it cannot be reached or is another.
+    whether a mirror counts (not for a file that was built here). Raises BadInput, with the remedy, where the file cannot be
+    reached or is another.
     """
     source = locate(relative, url, os.environ.get(MIRROR) if mirrored else None)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def fetch(
     except BadInput:
         partial.unlink()
         raise
-    os.replace(partial, target)
+    partial.replace(target)
     log.info("%s: %d bytes, sha256 %s", relative, target.stat().st_size, found)
     return found
 

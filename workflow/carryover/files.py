@@ -27,7 +27,7 @@ def whole(path: str | Path) -> Iterator[Path]:
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror or error}; nothing was left half-written") from error
     finally:

@@ -135,7 +135,9 @@ class GPTPreTrainedModel(nn.Module):
         model = cls(read_config(directory, dropout))
         path = weights or directory / "model.safetensors"
         if not path.is_file():
-            raise BadInput(f"{directory}: no model.safetensors (pickled weights are never loaded); save the model with save_pretrained")
+            raise BadInput(
+                f"{directory}: no model.safetensors (pickled weights are never loaded); save the model with save_pretrained"
+            )
         try:
             stored = load_file(path)
         except SafetensorError as error:
@@ -147,7 +149,9 @@ class GPTPreTrainedModel(nn.Module):
                 raise BadInput(f"{path}: no tensor {theirs}")
             tensor = stored[theirs].T if transposed else stored[theirs]
             if tensor.shape != parameter.shape:
-                raise BadInput(f"{path}: {theirs} has shape {tuple(stored[theirs].shape)}, config.json asks for {tuple(parameter.shape)}")
+                raise BadInput(
+                    f"{path}: {theirs} has shape {tuple(stored[theirs].shape)}, config.json asks for {tuple(parameter.shape)}"
+                )
             with torch.no_grad():
                 parameter.copy_(tensor)
         return model

@@ -13,7 +13,7 @@ class _TiedCrossEntropy(torch.autograd.Function):
     """Works on chunks of rows; logits become their own gradient in place, so that each chunk is written once."""
 
     @staticmethod
-    def forward(ctx, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:  # noqa: ANN001
+    def forward(ctx, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         total = hidden.new_zeros(())
         hidden_grad, weight_grad = torch.empty_like(hidden), torch.empty_like(weight)
         for start in range(0, len(hidden), ROWS_AT_ONCE):
@@ -29,7 +29,7 @@ class _TiedCrossEntropy(torch.autograd.Function):
         return total / len(hidden)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:  # noqa: ANN001
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         hidden_grad, weight_grad = ctx.saved_tensors
         return hidden_grad.mul_(grad), weight_grad.mul_(grad), None
 

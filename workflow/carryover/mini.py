@@ -18,7 +18,7 @@ import itertools
 import re
 import zipfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,7 @@ def _tokenizer(language: str) -> MosesTokenizer:
     return MosesTokenizer(lang=language)
 
 
-@lru_cache(maxsize=None)  # a premise stands in three rows, and most hypotheses in several
+@cache  # a premise stands in three rows, and most hypotheses in several
 def pretokenised(text: str, language: str) -> str:
     """Training text: Moses-tokenised, as in the published archive; words apart where the script has no spaces."""
     if language == "th":  # already apart, without punctuation; Moses would tear vowel signs and tone marks from their letters
@@ -253,3 +253,10 @@ def _stored(members: dict[str, bytes]) -> bytes:
             info.external_attr = 0o644 << 16
             archive.writestr(info, content)
     return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    import sys
+
+    for built, content in build(Path(sys.argv[1])).items():
+        print(f"{built}: {hashlib.sha256(content).hexdigest()}")

@@ -33,7 +33,15 @@ class Progress:
             rate = (self.done - self._from) / (now - self._started)
             shown = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
             left = (self.total - self.done) / rate if rate else float("inf")
-            log.info("%s: %d of %d, %.3g a second, %.0f s left%s", self.name, self.done, self.total, rate, left, f", {shown}" if shown else "")
+            log.info(
+                "%s: %d of %d, %.3g a second, %.0f s left%s",
+                self.name,
+                self.done,
+                self.total,
+                rate,
+                left,
+                f", {shown}" if shown else "",
+            )
 
 
 @contextmanager

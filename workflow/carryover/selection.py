@@ -6,6 +6,7 @@ by token premium, the cheapest first. `report-tiers`: the published report's rul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +33,8 @@ class Thresholds:
 def propose(evidence: pd.DataFrame, strategy: str, thresholds: Thresholds, trainable: Sequence[str]) -> list[dict[str, Any]]:
     """One entry a language, in the order of preference, with its tier, whether it is selected, and why.
 
-    evidence: language, dev_accuracy, p_holm, tokens_per_word, token_premium; English is not a candidate. trainable: the
-    languages with training text; others can only be evaluated.
+    evidence: language, dev_accuracy, p_holm, tokens_per_word, token_premium (None where it is not known); English is not a
+    candidate. trainable: the languages with training text; others can only be evaluated.
     """
     tiers = {"carryover": _by_chance, "report-tiers": _by_report}[strategy]
     entries = []
@@ -43,7 +44,7 @@ def propose(evidence: pd.DataFrame, strategy: str, thresholds: Thresholds, train
             tier, reason = 3, f"{reason}; no training text in this source, so it is only evaluated"
         entries.append({**row, "tier": tier, "reason": reason})
     order = {"carryover": "token_premium", "report-tiers": "tokens_per_word"}[strategy]
-    entries.sort(key=lambda entry: (entry["tier"], entry[order], entry["language"]))
+    entries.sort(key=lambda entry: (entry["tier"], math.inf if entry[order] is None else entry[order], entry["language"]))
     chosen = [entry["language"] for entry in entries if entry["tier"] < 3][: thresholds.most]
     too_few = len(chosen) < thresholds.fewest
     for entry in entries:
@@ -59,6 +60,8 @@ def _by_chance(row: dict[str, Any], thresholds: Thresholds) -> tuple[int, str]:
     shown = f"dev accuracy {row['dev_accuracy']:.3f}, p {row['p_holm']:.2g} after Holm"
     if not row["p_holm"] < thresholds.alpha or row["dev_accuracy"] <= 1 / 3:
         return 3, f"no evidence of transfer above chance ({shown})"
+    if row["token_premium"] is None:
+        return 3, f"above chance ({shown}), but dev text is not parallel, so there is no token premium"
     if row["token_premium"] > thresholds.premium:
         return 3, f"above chance ({shown}), but token premium {row['token_premium']:.2f} is over {thresholds.premium:g}"
     return 1, f"above chance ({shown}), token premium {row['token_premium']:.2f}"
@@ -88,5 +91,3 @@ def adopting_overlay(selected: Sequence[str], runs: list[dict[str, Any]], varian
         overlay["finetune"]["sets"] = {"selected": ["en", *selected]}
         overlay["finetune"]["runs"].append({"variant": variant, "train": "selected", "seeds": seeds})
     return yaml.safe_dump(overlay, sort_keys=False, allow_unicode=True)
-
-

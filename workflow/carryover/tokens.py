@@ -24,6 +24,7 @@ from carryover.errors import BadInput
 
 log = logging.getLogger("carryover")
 CHECKED_IN_CONTEXT = 100  # rows on which each label is tokenised after its prompt
+ROWS_AT_ONCE = 10_000  # prompts that are tokenised together: an encoding holds far more than its ids
 
 
 @dataclass(frozen=True)
@@ -100,23 +101,23 @@ def tokenize(
     template without its two fields and for a label that is not one token after the prompt.
     """
     before, middle, after = split_template(template)
-    prompts = [
-        f"{before}{premise}{middle}{hypothesis}{after}"
-        for premise, hypothesis in zip(table["premise"], table["hypothesis"], strict=True)
-    ]
-    encodings = tokenizer.encode_batch(prompts, add_special_tokens=False)
-    label_tokens = [label_token(tokenizer, prompts[:CHECKED_IN_CONTEXT], label) for label in labels]
+    pairs = list(zip(table["premise"], table["hypothesis"], strict=True))
+    rows: list[np.ndarray] = []
     counts = {"rows": len(table), "premise_cut": 0, "hypothesis_cut": 0}
-    rows = []
-    for encoding, premise, hypothesis in zip(encodings, table["premise"], table["hypothesis"], strict=True):
-        ids = np.array(encoding.ids, dtype=np.int32)
-        excess = len(ids) + 1 - max_length
-        if excess > 0:
-            spans = [(len(before), len(premise)), (len(before) + len(premise) + len(middle), len(hypothesis))]
-            ids, cut = _shorten(ids, encoding, spans, excess)
-            counts["premise_cut"] += 1
-            counts["hypothesis_cut"] += cut
-        rows.append(ids)
+    for start in range(0, len(pairs), ROWS_AT_ONCE):
+        chunk = pairs[start : start + ROWS_AT_ONCE]
+        prompts = [f"{before}{premise}{middle}{hypothesis}{after}" for premise, hypothesis in chunk]
+        if start == 0:
+            label_tokens = [label_token(tokenizer, prompts[:CHECKED_IN_CONTEXT], label) for label in labels]
+        for encoding, (premise, hypothesis) in zip(tokenizer.encode_batch(prompts, add_special_tokens=False), chunk, strict=True):
+            ids = np.array(encoding.ids, dtype=np.int32)
+            excess = len(ids) + 1 - max_length
+            if excess > 0:
+                spans = [(len(before), len(premise)), (len(before) + len(premise) + len(middle), len(hypothesis))]
+                ids, cut = _shorten(ids, encoding, spans, excess)
+                counts["premise_cut"] += 1
+                counts["hypothesis_cut"] += cut
+            rows.append(ids)
     dataset = XNLIDataset(
         ids=np.concatenate(rows),
         offsets=np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64),

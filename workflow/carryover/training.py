@@ -170,7 +170,7 @@ def _end_epoch(model: GPT2Model, epoch: int, facts: dict[str, Any], history: His
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def _state(model, optimizer, history, update, best, window) -> dict[str, Any]:  # noqa: ANN001
+def _state(model, optimizer, history, update, best, window) -> dict[str, Any]:
     return {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -183,7 +183,7 @@ def _state(model, optimizer, history, update, best, window) -> dict[str, Any]:  
     }
 
 
-def _restore(state, model, optimizer, history) -> tuple[int, dict | None, list[Tensor]]:  # noqa: ANN001
+def _restore(state, model, optimizer, history) -> tuple[int, dict | None, list[Tensor]]:
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])

@@ -1,5 +1,6 @@
-# What every rule shares: the resolved config, the key, the names of paths, and how scripts are called.
+# What all rules share: the resolved config, the key, the names of paths, and how scripts are called.
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -22,11 +23,17 @@ SCRIPTS = str(Path(workflow.basedir) / "workflow" / "scripts")
 LANGUAGES = config["languages"]
 FILES = config["fetch"]["files"]
 
-# Scripts find the library in every deployment; outside conda they run in the Python that runs Snakemake.
-environment = [f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}"]
+# Scripts find the library in every deployment; outside conda they run in the Python that runs Snakemake. The safe path keeps
+# the scripts' own folder out of the way of imports: `select` is also a module of Python's.
+environment = [
+    f"export PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}",
+    f"export SCRIPTS={shlex.quote(SCRIPTS)} SCRATCH={shlex.quote(f'{RESULTS}/scratch')}",
+]
 if "conda" not in {str(method) for method in workflow.deployment_settings.deployment_method}:
     environment.append(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
-shell.prefix("; ".join(environment) + "; ")
+shell.prefix("; ".join(environment).replace("{", "{{").replace("}", "}}") + "; ")
+# Where files come from is in no key; fetching runs where Snakemake does, and so inherits this.
+os.environ.update(FETCH_URLS=json.dumps({file["path"]: file["url"] for file in FILES.values()}))
 
 if missing := plan.without_training_text(config):
     print(f"no training text in this source, evaluated zero-shot only: {', '.join(missing)}", file=sys.stderr)
@@ -42,8 +49,13 @@ wildcard_constraints:
 
 
 def key(rule, **slice):
-    """The one param of a rule: its slice of the config and its code."""
-    return make_key(f"{SCRIPTS}/{rule}.py", slice)
+    """The one param of each: its slice of the config, of which functions are asked per job, and its code."""
+
+    def param(wildcards):
+        values = {name: value(wildcards) if callable(value) else value for name, value in slice.items()}
+        return make_key(f"{SCRIPTS}/{rule}.py", values)
+
+    return param
 
 
 def downloaded(name):
@@ -67,12 +79,54 @@ def backbone(name):
 
 RUNS = {run.path: run for run in plan.trained_runs(config)}
 EVALUATED = {run.path: run for run in plan.evaluated_runs(config)}
+PREDICTIONS = plan.predictions(config)
 
 
 def run_directory(path):
     """The model directory of an evaluated run."""
     run = EVALUATED[path]
     return backbone(run.backbone) if run.method == "none" else f"{RESULTS}/models/{path}"
+
+
+def file_at(path):
+    """The entry of fetch.files with this path."""
+    return next(file for file in FILES.values() if file["path"] == path)
+
+
+def source_of(wildcards):
+    """The built file that stands behind a `mini:` URL; nothing for what comes from elsewhere."""
+    scheme, _, name = file_at(wildcards.path)["url"].partition(":")
+    return f"{RESULTS}/mini/{name}" if scheme == "mini" else []
+
+
+def model_sources(wildcards):
+    """The files that a model from elsewhere is made of."""
+    model = config["models"][wildcards.model]
+    if model["source"] == "directory":
+        return [f"{model['path']}/{name}" for name in ("config.json", "model.safetensors")]
+    return [downloaded(model[name]) for name in ("config", "weights")]
+
+
+def tokens_of(split):
+    """The tokens of all languages that a run is trained on, under the view that it sees."""
+
+    def paths(wildcards):
+        run = RUNS[wildcards.run]
+        return [f"{RESULTS}/tokens/{run.view}/{language}.{split}.safetensors" for language in run.languages]
+
+    return paths
+
+
+def runs_that(stay):
+    """A constraint on {run}: the runs whose models stay on disk, or those whose models go once they have predicted."""
+    keep = config["finetune"]["keep"]
+    chosen = [run.path for run in RUNS.values() if (keep is None or run.variant in keep) == stay]
+    return "|".join(chosen) or "(?!)"
+
+
+def asked(languages):
+    """A constraint on {run}/{view}: those that are asked exactly these languages."""
+    return "|".join(f"{run}/{view}" for (run, view), theirs in PREDICTIONS.items() if theirs == languages)
 
 
 onstart:

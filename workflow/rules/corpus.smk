@@ -11,19 +11,19 @@ rule corpus_evaluation:
         provenance=f"{RESULTS}/corpus/{{language}}.evaluation.provenance.json",
     log:
         f"{RESULTS}/logs/corpus/{{language}}.evaluation.log",
-    params:
-        key=lambda wildcards: key(
-            "corpus",
-            language=wildcards.language,
-            expected_rows={split: config["corpus"]["expected_rows"][split] for split in ("dev", "test")},
-            unsegment=wildcards.language in config["corpus"]["unsegment"],
-        ),
     conda:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+    params:
+        key=key(
+            "corpus",
+            language=lambda wildcards: wildcards.language,
+            expected_rows={split: config["corpus"]["expected_rows"][split] for split in ("dev", "test")},
+            unsegment=lambda wildcards: wildcards.language in config["corpus"]["unsegment"],
+        ),
     shell:
-        "python {SCRIPTS}/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        "python $SCRIPTS/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"
 
 
@@ -36,20 +36,20 @@ rule corpus_training:
         provenance=f"{RESULTS}/corpus/{{language}}.training.provenance.json",
     log:
         f"{RESULTS}/logs/corpus/{{language}}.training.log",
-    params:
-        key=lambda wildcards: key(
-            "corpus",
-            language=wildcards.language,
-            expected_rows={"train": config["corpus"]["expected_rows"]["train"]},
-            subset=config["corpus"]["subset"],
-            subset_seed=config["corpus"]["subset_seed"],
-            detokenize=config["corpus"]["detokenize"],
-            unsegment=wildcards.language in config["corpus"]["unsegment"],
-        ),
     conda:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+    params:
+        key=key(
+            "corpus",
+            language=lambda wildcards: wildcards.language,
+            expected_rows={"train": config["corpus"]["expected_rows"]["train"]},
+            subset=config["corpus"]["subset"],
+            subset_seed=config["corpus"]["subset_seed"],
+            detokenize=config["corpus"]["detokenize"],
+            unsegment=lambda wildcards: wildcards.language in config["corpus"]["unsegment"],
+        ),
     shell:
-        "python {SCRIPTS}/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        "python $SCRIPTS/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"

@@ -9,12 +9,12 @@ rule fertility:
         provenance=f"{RESULTS}/fertility/provenance.json",
     log:
         f"{RESULTS}/logs/fertility.log",
-    params:
-        key=key("fertility", **config["fertility"]),
     conda:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=4000,
+    params:
+        key=key("fertility", **config["fertility"]),
     shell:
-        "python {SCRIPTS}/fertility.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        "python $SCRIPTS/fertility.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --train {input.train:q} --dev {input.dev:q} --tokenizer {input.tokenizer:q} --fertility {output.fertility:q}"

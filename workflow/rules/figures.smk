@@ -1,0 +1,34 @@
+# Every figure as SVG, and beside it the rows that it shows.
+DRAWN = ("regimes", "zero_shot", "premium", "fertility", "pretraining", "finetuning", "transfer_matrix", "confusion")
+
+
+rule figures:
+    input:
+        tables=TABLES,
+        curves=[f"{RESULTS}/models/{run}/curve.csv" for run in RUNS],
+        pretrain=expand(f"{RESULTS}/pretrain/{{model}}/curve.csv", model=PRETRAINED),
+        languages="data/languages.csv",
+    output:
+        figures=[
+            report(
+                f"{RESULTS}/figures/{name}.svg",
+                caption=f"../../report/captions/{name}.rst",
+                category="Figures",
+                labels={"figure": name},
+            )
+            for name in DRAWN
+        ],
+        data=expand(f"{RESULTS}/figures/{{name}}.csv", name=DRAWN),
+        provenance=f"{RESULTS}/figures/provenance.json",
+    log:
+        f"{RESULTS}/logs/figures.log",
+    conda:
+        "../../envs/carryover.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        key=key("figures", confidence=config["report"]["confidence"]),
+    shell:
+        "python $SCRIPTS/figures.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --tables {input.tables:q} --curves {input.curves:q} --pretrain {input.pretrain:q} --languages {input.languages:q}"
+        " --figures {output.figures:q} --data {output.data:q}"

@@ -7,14 +7,14 @@ rule generate:
         provenance=f"{RESULTS}/generate/provenance.json",
     log:
         f"{RESULTS}/logs/generate.log",
-    params:
-        key=key("generate", **config["generate"]),
     conda:
         "../../envs/carryover.yaml"
     threads: config["generate"]["threads"]
     resources:
         gpu=1,
         mem_mb=6000,
+    params:
+        key=key("generate", **config["generate"]),
     shell:
-        "python {SCRIPTS}/generate.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        "python $SCRIPTS/generate.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --gpu {resources.gpu} --models {input.models:q} --texts {output.texts:q}"

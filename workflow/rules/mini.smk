@@ -12,11 +12,11 @@ if any(file["url"].startswith("mini:") for file in FILES.values()):
             provenance=f"{RESULTS}/mini/provenance.json",
         log:
             f"{RESULTS}/logs/mini.log",
-        params:
-            key=key("mini"),
         conda:
             "../../envs/carryover.yaml"
+        params:
+            key=key("mini"),
         shell:
-            "python {SCRIPTS}/mini.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+            "python $SCRIPTS/mini.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
             " --frames {input.frames:q} --sources {input.sources:q}"
             " --evaluation {output.evaluation:q} --training {output.training:q} --text {output.text:q}"

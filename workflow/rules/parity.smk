@@ -7,12 +7,12 @@ rule parity:
         provenance=f"{RESULTS}/parity/{{model}}.provenance.json",
     log:
         f"{RESULTS}/logs/parity/{{model}}.log",
-    params:
-        key=lambda wildcards: key("parity", model=wildcards.model, **config["parity"]),
     conda:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=6000,
+    params:
+        key=key("parity", model=lambda wildcards: wildcards.model, **config["parity"]),
     shell:
-        "python {SCRIPTS}/parity.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        "python $SCRIPTS/parity.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --model {input.model:q} --facts {output.facts:q}"

@@ -1,11 +1,5 @@
 # Every model scores the languages it is asked, dev and test, in one job: the waist of the study. All tables come from these
 # rows. A rule cannot have a different number of outputs for each job, so models with the same question share a rule.
-PREDICTIONS = plan.predictions(config)
-
-
-def asked(languages):
-    """A constraint on {run}/{view}: those that are asked exactly these languages."""
-    return "|".join(f"{run}/{view}" for (run, view), theirs in PREDICTIONS.items() if theirs == languages)
 
 
 for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.values():
@@ -28,12 +22,10 @@ for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.valu
                 allow_missing=True,
             ),
             provenance=f"{RESULTS}/predictions/{{asked}}/provenance.json",
-        wildcard_constraints:
-            asked=asked(languages),
         log:
             f"{RESULTS}/logs/predict/{{asked}}.log",
-        params:
-            key=key("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
+        wildcard_constraints:
+            asked=asked(languages),
         conda:
             "../../envs/carryover.yaml"
         threads: config["predict"]["threads"]
@@ -41,6 +33,8 @@ for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.valu
             gpu=1,
             mem_mb=lambda wildcards, attempt: 6000 * attempt,
             runtime=lambda wildcards, attempt: 240 * attempt,
+        params:
+            key=key("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
         shell:
-            "python {SCRIPTS}/predict.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+            "python $SCRIPTS/predict.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
             " --gpu {resources.gpu} --model {input.model:q} --tokens {input.tokens:q} --predictions {output.predictions:q}"

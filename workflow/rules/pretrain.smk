@@ -10,8 +10,6 @@ rule pretrain:
         provenance=f"{RESULTS}/pretrain/{{model}}/provenance.json",
     log:
         f"{RESULTS}/logs/pretrain/{{model}}.log",
-    params:
-        key=key("pretrain", **{name: value for name, value in config["pretrain"].items() if name != "text"}),
     conda:
         "../../envs/carryover.yaml"
     threads: config["pretrain"]["threads"]
@@ -19,7 +17,9 @@ rule pretrain:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 240 * attempt,
+    params:
+        key=key("pretrain", **{name: value for name, value in config["pretrain"].items() if name != "text"}),
     shell:
-        "python {SCRIPTS}/pretrain.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --gpu {resources.gpu} --scratch {RESULTS}/scratch --text {input.text:q} --tokenizer {input.tokenizer:q}"
+        "python $SCRIPTS/pretrain.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --gpu {resources.gpu} --scratch $SCRATCH --text {input.text:q} --tokenizer {input.tokenizer:q}"
         " --model {output.model:q} --curve {output.curve:q} --facts {output.facts:q}"

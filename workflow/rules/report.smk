@@ -1,0 +1,62 @@
+# One self-contained page, from tables, figures, generations and the provenance of every job before it.
+rule report:
+    input:
+        tables=TABLES,
+        figures=expand(f"{RESULTS}/figures/{{name}}.svg", name=DRAWN),
+        data=expand(f"{RESULTS}/figures/{{name}}.csv", name=DRAWN),
+        generations=f"{RESULTS}/generate/generations.json",
+        training=TRAINING_RECORDS,
+        made=[
+            *([f"{RESULTS}/mini/provenance.json"] if any(file["url"].startswith("mini:") for file in FILES.values()) else []),
+            f"{RESULTS}/tokenizer/provenance.json",
+            *expand(f"{RESULTS}/corpus/{{language}}.evaluation.provenance.json", language=LANGUAGES),
+            *expand(f"{RESULTS}/corpus/{{language}}.training.provenance.json", language=config["corpus"]["train_languages"]),
+            *[f"{backbone(name)}/provenance.json" for name in plan.models_in_use(config)],
+            *expand(f"{RESULTS}/parity/{{model}}.provenance.json", model=plan.models_in_use(config)),
+            *[f"{RESULTS}/models/{run}/provenance.json" for run in RUNS],
+            *[f"{RESULTS}/predictions/{run}/{view}/provenance.json" for run, view in PREDICTIONS],
+            *([f"{RESULTS}/select/provenance.json"] if ENGLISH else []),
+            *expand(f"{RESULTS}/{{stage}}/provenance.json", stage=("generate", "fertility", "tables", "figures")),
+        ],
+        templates=sorted(str(path) for path in Path(workflow.basedir, "report").glob("**/*.*")),
+        languages="data/languages.csv",
+    output:
+        report=f"{RESULTS}/report.html",
+        jobs=f"{RESULTS}/jobs.csv",
+        provenance=f"{RESULTS}/report.provenance.json",
+    log:
+        f"{RESULTS}/logs/report.log",
+    conda:
+        "../../envs/carryover.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        key=key(
+            "report",
+            **SHOWN,
+            study=config["study"],
+            title=config["report"]["title"],
+            digits=config["report"]["digits"],
+            resamples=config["tables"]["resamples"],
+        ),
+    shell:
+        "python $SCRIPTS/report.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --tables {input.tables:q} --figures {input.figures:q} --data {input.data:q} --generations {input.generations:q}"
+        " --training {input.training:q} --made {input.made:q} --templates {input.templates:q} --languages {input.languages:q}"
+        " --report {output.report:q} --jobs {output.jobs:q}"
+
+
+# The configuration with every default filled in, beside the results that it made.
+rule config:
+    output:
+        config=f"{RESULTS}/config.yaml",
+        provenance=f"{RESULTS}/config.provenance.json",
+    log:
+        f"{RESULTS}/logs/config.log",
+    conda:
+        "../../envs/carryover.yaml"
+    params:
+        key=key("config", resolved=config),
+    shell:
+        "python $SCRIPTS/config.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --config {output.config:q}"

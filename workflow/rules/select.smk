@@ -13,6 +13,8 @@ if ENGLISH:
             provenance=f"{RESULTS}/select/provenance.json",
         log:
             f"{RESULTS}/logs/select.log",
+        conda:
+            "../../envs/carryover.yaml"
         params:
             key=key(
                 "select",
@@ -24,11 +26,8 @@ if ENGLISH:
                 listed=sorted({language for run in RUNS.values() for language in run.languages}),
                 resamples=config["tables"]["resamples"],
                 seed=config["tables"]["seed"],
-                confidence=config["report"]["confidence"],
             ),
-        conda:
-            "../../envs/carryover.yaml"
         shell:
-            "python {SCRIPTS}/select.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+            "python $SCRIPTS/select.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
             " --predictions {input.predictions:q} --fertility {input.fertility:q}"
             " --proposal {output.proposal:q} --overlay {output.overlay:q}"

@@ -11,16 +11,16 @@ rule tokenizer:
         provenance=f"{RESULTS}/tokenizer/provenance.json",
     log:
         f"{RESULTS}/logs/tokenizer.log",
+    conda:
+        "../../envs/carryover.yaml"
+    resources:
+        mem_mb=2000,
     params:
         key=key(
             "tokenizer",
             source=config["tokenizer"]["source"],
             vocabulary=config["tokenizer"]["vocabulary"] if config["tokenizer"]["source"] == "train" else None,
         ),
-    conda:
-        "../../envs/carryover.yaml"
-    resources:
-        mem_mb=2000,
     shell:
-        "python {SCRIPTS}/tokenizer.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        "python $SCRIPTS/tokenizer.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --files {input.files:q} --tokenizer {output.tokenizer:q}"

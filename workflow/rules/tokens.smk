@@ -9,20 +9,20 @@ rule tokens:
         provenance=f"{RESULTS}/tokens/{{view}}/{{language}}.{{split}}.provenance.json",
     log:
         f"{RESULTS}/logs/tokens/{{view}}/{{language}}.{{split}}.log",
-    params:
-        key=lambda wildcards: key(
-            "tokens",
-            view=wildcards.view,
-            template=config["tokens"]["templates"][config["tokens"]["template"]],
-            labels=config["tokens"]["labels"],
-            max_length=config["tokens"]["max_length"],
-            shuffle_seed=config["tokens"]["shuffle_seed"] if wildcards.view == "shuffled" else None,
-            pretrained_positions=config["pretrain"]["line_length"],
-        ),
     conda:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+    params:
+        key=key(
+            "tokens",
+            view=lambda wildcards: wildcards.view,
+            template=config["tokens"]["templates"][config["tokens"]["template"]],
+            labels=config["tokens"]["labels"],
+            max_length=config["tokens"]["max_length"],
+            shuffle_seed=lambda wildcards: config["tokens"]["shuffle_seed"] if wildcards.view == "shuffled" else None,
+            pretrained_positions=config["pretrain"]["line_length"],
+        ),
     shell:
-        "python {SCRIPTS}/tokens.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        "python $SCRIPTS/tokens.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --table {input.table:q} --tokenizer {input.tokenizer:q} --tokens {output.tokens:q} --counts {output.counts:q}"

@@ -1,6 +1,7 @@
 """Fetches one file: from its URL or path, or from the mirror in CARRYOVER_MIRROR."""
 
 import json
+import os
 
 from carryover.fetch import fetch
 from carryover.job import Job, run_job
@@ -9,10 +10,10 @@ from carryover.job import Job, run_job
 def work(job: Job) -> None:
     relative = job.config["path"]
     built = [str(path) for path in job.inputs["source"]]
-    url = built[0] if built else json.loads(str(job.input("urls")))[relative]
+    url = built[0] if built else json.loads(os.environ["FETCH_URLS"])[relative]
     accepted, first_use = job.config["sha256"], job.config["first_use"]
     job.facts["sha256"] = fetch(relative, url, accepted, first_use, job.input("lock"), job.output("file"), mirrored=not built)
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["urls", "source", "lock"], outputs=["file"])
+    run_job(work, inputs=["source", "lock"], outputs=["file"])

@@ -10,7 +10,9 @@ def work(job: Job) -> None:
     model = GPT2Model.from_pretrained(job.inputs["files"][0].parent, weights=job.inputs["files"][1])
     entries = tokenizer.load(job.inputs["tokenizer"][0]).get_vocab_size()
     if entries > model.config.vocab_size:
-        raise BadInput(f"{job.inputs['files'][0]}: a vocabulary of {model.config.vocab_size}, the tokeniser has {entries} entries")
+        raise BadInput(
+            f"{job.inputs['files'][0]}: a vocabulary of {model.config.vocab_size}, the tokeniser has {entries} entries"
+        )
     directory = job.outputs["model"][0].parent
     model.save_pretrained(directory)
     for path in job.inputs["tokenizer"]:

@@ -6,7 +6,11 @@ from carryover.job import Job, run_job
 
 def work(job: Job) -> None:
     sources = job.inputs["files"]
-    made = tokenizer.from_files(*sources) if job.config["source"] == "files" else tokenizer.train_bpe(*sources, job.config["vocabulary"])
+    made = (
+        tokenizer.from_files(*sources)
+        if job.config["source"] == "files"
+        else tokenizer.train_bpe(*sources, job.config["vocabulary"])
+    )
     tokenizer.save(made, job.outputs["tokenizer"][0].parent)
     job.facts["vocabulary"] = made.get_vocab_size()
 

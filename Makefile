@@ -1,0 +1,51 @@
+# make demo: the whole study on the embedded corpus. make help lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+OVERLAY ?= workflow/overlays/mini.yaml
+PROFILE ?= workflow/profiles/local
+STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
+SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-slow lint format report-zip clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
+
+$(VENV)/installed: envs/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed envs/requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements-dev.txt
+	touch $@
+
+demo: $(VENV)/installed ## run a study (the mini one, or OVERLAY=...) and print its results
+	$(SNAKEMAKE)
+	@PYTHONPATH=workflow $(BIN)/python -m carryover.summary results/$(STUDY)
+
+test: $(VENV)/installed-dev lint ## everything that is checked in minutes, the mini study included
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/installed-dev ## what takes longer: kills, coverage, browser
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/installed-dev ## style of Python and Snakemake
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/snakemake --lint --configfile workflow/overlays/mini.yaml
+
+format: $(VENV)/installed-dev ## rewrite in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+report-zip: $(VENV)/installed ## Snakemake's own report of a finished study
+	$(SNAKEMAKE) --report results/$(STUDY)/snakemake-report.zip
+
+clean: ## remove results and downloads, not the virtual environment
+	rm -rf results data/downloads

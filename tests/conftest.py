@@ -1,0 +1,94 @@
+"""Shared by the tests: models whose weights are far from their initialisation, their transformers twins, sets of prompts."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from carryover.gpt2 import GPT2Config, GPT2Model
+from carryover.tokens import XNLIDataset
+from carryover.training import Recipe
+
+SMALL = {"vocab_size": 97, "n_positions": 48, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": 56, "eos_token_id": 96}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Sums in the same order on every machine, and the other cores left to whoever needs them."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Path:
+    """The directory of the published files; a test that asks for it is skipped where there is none."""
+    if not os.environ.get("CARRYOVER_MIRROR"):
+        pytest.skip("CARRYOVER_MIRROR is not set: no published files to read")
+    return Path(os.environ["CARRYOVER_MIRROR"])
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., GPT2Model]:
+    """A factory of small models in eval mode, without dropout. Every weight is random, biases and layer norms too: what is
+    left out, swapped or transposed shows."""
+
+    def make(seed: int = 0, std: float = 0.15, **shape) -> GPT2Model:
+        model = GPT2Model(GPT2Config(**{**SMALL, "dropout": 0.0, **shape})).eval()
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                centre = 1.0 if "norm.weight" in name else 0.0
+                parameter.copy_(centre + std * torch.randn(parameter.shape, generator=generator))
+        return model
+
+    return make
+
+
+@pytest.fixture
+def twin(tmp_path) -> Callable[[GPT2Model], torch.nn.Module]:
+    """A factory of transformers' GPT2LMHeadModel with the weights of one of ours, by way of a model directory."""
+    import transformers
+
+    def make(model: GPT2Model) -> torch.nn.Module:
+        directory = tmp_path / f"twin-{len(list(tmp_path.glob('twin-*')))}"
+        model.save_pretrained(directory)
+        return transformers.GPT2LMHeadModel.from_pretrained(directory, use_safetensors=True).eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_prompts() -> Callable[..., XNLIDataset]:
+    """A factory of tokenised prompts: `premises` of them, one to four prompts each, in a random order."""
+
+    def make(premises: int, seed: int = 0, vocabulary: int = 90, longest: int = 12) -> XNLIDataset:
+        rng = np.random.default_rng(seed)
+        rows = []
+        for premise in range(premises):
+            beginning = rng.integers(0, vocabulary, rng.integers(1, longest + 1))
+            for _ in range(rng.integers(1, 5)):
+                rows.append((premise, np.append(beginning, rng.integers(0, vocabulary, rng.integers(1, longest + 1)))))
+        rows = [rows[place] for place in rng.permutation(len(rows))]
+        return XNLIDataset(
+            ids=np.concatenate([ids for _, ids in rows]).astype(np.int32),
+            offsets=np.cumsum([0, *(len(ids) for _, ids in rows)]),
+            labels=rng.integers(0, 3, len(rows)),
+            label_tokens=np.array([vocabulary + 2, vocabulary, vocabulary + 1]),
+            pair_ids=np.arange(len(rows)) + 1000,
+            premise_ids=np.array([premise for premise, _ in rows]),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_recipe() -> Callable[..., Recipe]:
+    """A factory of recipes: plain fp32 at a constant learning rate, but for what is asked."""
+
+    def make(**changes) -> Recipe:
+        plain = {"lr": 1e-3, "batch_size": 4, "epochs": 1, "weight_decay": 0.01, "betas": (0.9, 0.999), "eps": 1e-6}
+        return Recipe(**{**plain, "warmup": 0.0, "schedule": "constant", "clip": 0.0, "precision": "fp32", **changes})
+
+    return make

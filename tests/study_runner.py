@@ -1,0 +1,38 @@
+"""Runs Snakemake on a copy of the project, as a user would in a clone."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "downloads", "__pycache__", ".*_cache")
+
+
+def clone(target: Path) -> Path:
+    """A copy of the project without what it made: no results, downloads or metadata."""
+    shutil.copytree(PROJECT, target, ignore=LEFT_OUT)
+    return target
+
+
+def snakemake(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs Snakemake there; output and errors together in `stdout`."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--resources", "gpu=0", *arguments]
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CARRYOVER")}
+    return subprocess.run(
+        command, cwd=directory, env={**inherited, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def planned(directory: Path, *arguments: str) -> dict[str, int]:
+    """The jobs that a dry run lists, by rule, without `all`."""
+    shown = snakemake(directory, "--dry-run", "--quiet", "rules", *arguments)
+    assert shown.returncode == 0, shown.stdout
+    if "Nothing to be done" in shown.stdout:
+        return {}
+    table = shown.stdout.split("Job stats:")[1].split("total")[0]
+    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.M) if rule != "all"}

@@ -1,0 +1,160 @@
+"""Scripts as Snakemake calls them: provenance, one line for bad input, and where checkpoints lie."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from carryover.job import Job
+from carryover.keys import canonical
+
+LIBRARY = Path(__file__).resolve().parent.parent / "workflow"
+SCRIPT = '''"""A job of the tests."""
+
+from carryover.errors import BadInput
+from carryover.job import run_job
+from carryover import files
+
+
+def work(job):
+    what = job.config["what"]
+    if what == "bad":
+        raise BadInput("table.tsv, line 7:\\n unknown label 'perhaps'")
+    if what == "bug":
+        raise ZeroDivisionError("a slip of ours")
+    if what == "memory":
+        raise MemoryError
+    files.write_text(job.output("copy"), job.input("text").read_text() + what)
+    job.facts["letters"] = len(what)
+
+
+run_job(work, inputs=["text", "more"], outputs=["copy"])
+'''
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs the script with a config; gives the process, and the paths of its log, provenance and output."""
+    monkeypatch.delenv("CARRYOVER_DEBUG", raising=False)
+    (tmp_path / "job.py").write_text(SCRIPT)
+    (tmp_path / "text.txt").write_text("hello ")
+    (tmp_path / "more.txt").write_text("second")
+    paths = {name: tmp_path / "out" / name for name in ("log", "provenance", "copy")}
+
+    def call(what: str, *flags: str, **environment: str):
+        command = [sys.executable, str(tmp_path / "job.py"), "--key", canonical({"code": "abc", "config": {"what": what}})]
+        command += [f"--{name}={paths[name]}" for name in ("log", "provenance")]
+        command += ["--copy", str(paths["copy"]), "--text", str(tmp_path / "text.txt"), "--more", str(tmp_path / "more.txt")]
+        environment = {**os.environ, "PYTHONPATH": str(LIBRARY), **environment}
+        return subprocess.run([*command, *flags], capture_output=True, text=True, env=environment, cwd=tmp_path), paths
+
+    return call
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_provenance_tells_how_the_outputs_were_made(run, tmp_path):
+    process, paths = run("work")
+    assert process.returncode == 0, process.stderr
+    assert paths["copy"].read_text() == "hello work"
+    told = json.loads(paths["provenance"].read_text())
+    assert told["key"] == {"code": "abc", "config": {"what": "work"}}
+    assert told["inputs"] == {str(path): sha256(path) for path in (tmp_path / "text.txt", tmp_path / "more.txt")}
+    assert told["outputs"] == {str(paths["copy"]): sha256(paths["copy"])}
+    assert told["facts"] == {"letters": 4}
+    assert told["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert told["packages"]["numpy"]
+    assert told["seconds"] >= 0
+    assert told["peak_memory_mb"] > 1
+    assert "started" in told and "host" in told and "platform" in told and "git_commit" in told
+
+
+def test_bad_input_is_one_line_without_a_traceback(run):
+    process, paths = run("bad")
+    assert process.returncode == 1
+    (line,) = process.stderr.strip().splitlines()
+    assert "error: table.tsv, line 7: unknown label 'perhaps'" in line  # line breaks in a message do not break the line
+    assert str(paths["log"]) in line
+    assert "Traceback" not in paths["log"].read_text()
+    assert not paths["copy"].exists()
+    assert not paths["provenance"].exists()
+
+
+@pytest.mark.parametrize("switch", [("--debug",), {"CARRYOVER_DEBUG": "1"}])
+def test_debug_shows_where_bad_input_was_found(run, switch):
+    process, paths = run("bad", *switch) if isinstance(switch, tuple) else run("bad", **switch)
+    assert process.returncode == 1
+    assert "Traceback" in paths["log"].read_text()
+    assert "error: table.tsv" in process.stderr
+
+
+def test_a_bug_leaves_its_traceback_in_the_log(run):
+    process, paths = run("bug")
+    assert process.returncode == 1
+    told = paths["log"].read_text()
+    assert "Traceback" in told and 'raise ZeroDivisionError("a slip of ours")' in told
+    assert "error: ZeroDivisionError: a slip of ours" in process.stderr.splitlines()[-1]
+    assert not paths["provenance"].exists()
+
+
+def test_too_little_memory_says_how_to_give_more(run):
+    process, _ = run("memory")
+    assert process.returncode == 1
+    assert "out of memory" in process.stderr and "mem_mb" in process.stderr
+
+
+def test_an_unknown_argument_is_refused(run):
+    process, _ = run("work", "--colour", "red")
+    assert process.returncode != 0
+    assert "--colour" in process.stderr
+
+
+@pytest.fixture
+def job(tmp_path) -> Job:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(name)
+    inputs = {"model": [tmp_path / "a"], "train": [tmp_path / "b", tmp_path / "c"]}
+    return Job("key", {}, inputs, {"model": [tmp_path / "out" / "model"]}, scratch=tmp_path / "scratch")
+
+
+def test_the_same_job_resumes_in_the_same_place(job, tmp_path):
+    again = Job("key", {}, job.inputs, job.outputs, gpu=1, scratch=tmp_path / "scratch")
+    assert again.resume_directory() == job.resume_directory()
+    assert job.resume_directory().parent == tmp_path / "scratch"
+
+
+@pytest.mark.parametrize("what", ["key", "output", "one input's bytes", "order of inputs"])
+def test_another_job_does_not_resume_there(job, tmp_path, what):
+    before = job.resume_directory()
+    if what == "key":
+        job.key = "another"
+    elif what == "output":
+        job.outputs = {"model": [tmp_path / "elsewhere" / "model"]}
+    elif what == "one input's bytes":
+        (tmp_path / "c").write_text("C")
+    else:
+        job.inputs["train"].reverse()
+    assert job.resume_directory() != before
+
+
+def test_an_input_that_was_only_touched_still_resumes(job, tmp_path):
+    before = job.resume_directory()
+    (tmp_path / "a").write_text("a")
+    assert job.resume_directory() == before
+
+
+def test_without_scratch_nothing_is_resumed(job):
+    job.scratch = None
+    assert job.resume_directory() is None
+
+
+def test_one_path_is_one_path(job):
+    assert job.input("model").name == "a"
+    with pytest.raises(ValueError, match="unpack"):
+        job.input("train")
