@@ -122,7 +122,7 @@ def test_published_loss_without_padding_is_the_loss(make_model):
     model = make_model()
     lines = np.random.default_rng(0).integers(0, 90, (6, 10))
     data = TextDataset(list(lines), 10, END)
-    assert published_loss(model, data, np.arange(6)) == pytest.approx(float(next_token_loss(model, data.lines)), abs=1e-5)
+    assert published_loss(model, data, np.arange(6)) == pytest.approx(next_token_loss(model, data.lines).item(), abs=1e-5)
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 100])
@@ -146,7 +146,9 @@ def test_toy_run_learns(make_model, make_recipe):
     history, facts = pretrain(model, pattern(40, 0), held_out, make_recipe(lr=1e-2, epochs=6), 0, NONE)
     assert before == pytest.approx(math.log(97), abs=0.1)  # knows nothing yet
     assert facts["validation_loss"] < 0.7 < 2 < before  # less than the first token, which nothing foretells, can cost
-    assert [epoch["validation_loss"] for epoch in history.epochs][-1] == facts["validation_loss"] == validation_loss(model, held_out)
+    assert (
+        [epoch["validation_loss"] for epoch in history.epochs][-1] == facts["validation_loss"] == validation_loss(model, held_out)
+    )
     assert facts["validation_perplexity"] == pytest.approx(math.exp(facts["validation_loss"]))
     assert facts["train_loss"] == history.train_loss
     assert history.curve[-1]["loss"] < history.curve[0]["loss"]
@@ -178,15 +180,15 @@ def test_killed_run_ends_in_the_same_bits(make_model, make_recipe, tmp_path, mon
     """With dropout, which the published quantity draws too."""
     monkeypatch.setattr(training, "WINDOW", 4)
     data, held_out, recipe = text(30), text(5, seed=1), make_recipe(epochs=2)
-    whole, history = make_model(dropout=0.3), []
-    history.append(pretrain(whole, data, held_out, recipe, 0, NONE))
+    whole, runs = make_model(dropout=0.3), []
+    runs.append(pretrain(whole, data, held_out, recipe, 0, NONE))
     with pytest.raises(KeyboardInterrupt):
         pretrain(make_model(dropout=0.3), data, held_out, recipe, 0, Cut(tmp_path))
     resumed = make_model(dropout=0.3)
     torch.manual_seed(99)
-    history.append(pretrain(resumed, data, held_out, recipe, 0, Checkpoints(tmp_path)))
+    runs.append(pretrain(resumed, data, held_out, recipe, 0, Checkpoints(tmp_path)))
     assert all(torch.equal(one, other) for one, other in zip(whole.parameters(), resumed.parameters(), strict=True))
-    assert history[0][0].curve == history[1][0].curve and history[0][1] == history[1][1]
+    assert runs[0][0].curve == runs[1][0].curve and runs[0][1] == runs[1][1]
 
 
 @pytest.mark.real_data

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -63,6 +64,28 @@ def locate(relative: str, url: str, mirror: str | None) -> str:
     if urlsplit(mirror).scheme in ("http", "https"):
         return f"{mirror.rstrip('/')}/{relative}"
     return str(Path(_local(mirror)) / relative)
+
+
+def unreachable(sources: Iterable[str]) -> list[str]:
+    """The paths that are not there and the servers that do not answer, asked all at once, within `CONNECT_SECONDS`."""
+    servers, missing = {}, []
+    for source in sources:
+        parts = urlsplit(source)
+        if parts.scheme in ("http", "https"):
+            servers[f"{parts.scheme}://{parts.netloc}"] = source
+        elif not Path(_local(source)).is_file():
+            missing.append(source)
+
+    def answers(url: str) -> bool:
+        try:
+            requests.head(url, timeout=CONNECT_SECONDS)
+        except (requests.ConnectionError, requests.Timeout):
+            return False
+        return True
+
+    with ThreadPoolExecutor() as pool:
+        answered = pool.map(answers, servers.values())
+        return missing + [server for server, answer in zip(servers, answered, strict=True) if not answer]
 
 
 def _local(source: str) -> str:

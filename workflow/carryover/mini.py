@@ -28,8 +28,8 @@ from sacremoses import MosesTokenizer
 LANGUAGES = ("en", "fr", "es", "de", "el", "bg", "ru", "tr", "ar", "vi", "th", "zh", "hi", "sw", "ur")
 UNSEGMENTED = ("th", "zh")  # written without spaces: sources mark word boundaries by a space, and a real space by `~`
 LABELS = ("entailment", "contradiction", "neutral")
-SPLIT_GROUPS = {"dev": 8, "test": 8, "train": 120}  # premises per frame and pair of attributes
-NEGATIVE_EVERY = 4  # one group in so many asks by a negated hypothesis
+SPLIT_GROUPS = {"dev": 9, "test": 9, "train": 117}  # premises per frame and pair of attributes
+NEGATIVE_EVERY = 9  # one group in so many asks by a negated hypothesis; the sizes above are multiples, for exact balance
 CORE_DEV = 32  # core items 1 to 32 go to dev, the rest to test
 
 Sources = dict[str, Any]
@@ -72,7 +72,7 @@ def plan_groups(frames: dict, slots: dict, split: str) -> list[Group]:
     groups = []
     for frame, plan in frames.items():
         roles = {**plan["subject"], **plan["attributes"]}
-        for stated in itertools.combinations(plan["attributes"], 2):
+        for number, stated in enumerate(itertools.combinations(plan["attributes"], 2)):
             (silent,) = set(plan["attributes"]) - set(stated)
             used = [*plan["subject"], *stated]
             pool = sorted(
@@ -84,17 +84,20 @@ def plan_groups(frames: dict, slots: dict, split: str) -> list[Group]:
                 raise ValueError(f"frame {frame}: {len(pool)} premises about {stated}, too few for {split}")
             for i, values in enumerate(chosen):
                 bound = dict(zip(used, values, strict=True))
-                negated = (i // 4) % NEGATIVE_EVERY == NEGATIVE_EVERY - 1
-                true_of, false_of = stated[i % 2], stated[(i // 2) % 2]
+                cycle, place = divmod(i, NEGATIVE_EVERY)
+                negated = place == NEGATIVE_EVERY - 1
+                # Over a cycle each attribute is asked about equally often under each label, negated ones over the pairs too.
+                true_of = false_of = stated[(cycle + number) % 2]
+                if not negated:
+                    true_of, false_of = stated[place % 2], stated[(place // 2) % 2]
                 others = [key for key in slots[roles[false_of]] if key != bound[false_of]]
                 wrong = min(others, key=lambda key: _rank("other", frame, *values, key))
                 anything = min(slots[roles[silent]], key=lambda key: _rank("any", frame, *values, key))
                 # A negated sentence turns round which value makes it true.
                 same, different = (wrong, bound[false_of]) if negated else (bound[true_of], wrong)
-                asked_true, asked_false = (false_of, false_of) if negated else (true_of, false_of)
                 hypotheses = (
-                    ("entailment", asked_true, same, negated),
-                    ("contradiction", asked_false, different, negated),
+                    ("entailment", true_of, same, negated),
+                    ("contradiction", false_of, different, negated),
                     ("neutral", silent, anything, negated),
                 )
                 groups.append(Group(frame, stated, tuple(bound.items()), hypotheses))

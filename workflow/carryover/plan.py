@@ -84,3 +84,15 @@ def models_in_use(config: Config) -> list[str]:
     """The names of `models` that this study touches, in the order of the config."""
     used = {config["finetune"]["backbone"], *config["predict"]["as_they_are"], *config["generate"]["models"]}
     return [name for name in config["models"] if name in used]
+
+
+def files_in_use(config: Config) -> list[str]:
+    """The names of `fetch.files` that this study needs."""
+    names = [config["corpus"]["evaluation"], config["corpus"]["training"]]
+    tokenizer = config["tokenizer"]
+    names += [tokenizer["vocab"], tokenizer["merges"]] if tokenizer["source"] == "files" else [tokenizer["text"]]
+    for model in (config["models"][name] for name in models_in_use(config)):
+        names += {"pretrain": [config["pretrain"]["text"]], "fetch": [model.get("config"), model.get("weights")]}.get(
+            model["source"], []
+        )
+    return list(dict.fromkeys(names))

@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 from carryover import plan
 from carryover.config import load_schema, recipe_of, resolve
 from carryover.errors import BadInput
+from carryover.fetch import MIRROR, locate, remedy, unreachable
 from carryover.keys import make_key
 
 try:
@@ -130,5 +131,12 @@ def asked(languages):
 
 
 onstart:
+    # What is missing is said before anything runs, in one line.
+    needed = [FILES[name] for name in plan.files_in_use(config) if not Path(downloaded(name)).exists()]
+    sources = [
+        locate(file["path"], file["url"], os.environ.get(MIRROR)) for file in needed if not file["url"].startswith("mini:")
+    ]
+    if lacking := unreachable(sources):
+        sys.exit(f"error: cannot reach {', '.join(lacking)}; {remedy()}")
     if "gpu" not in workflow.global_resources:
         print("no limit on gpu: all GPU jobs may start at once; add --resources gpu=N (0 runs on the CPU)", file=sys.stderr)

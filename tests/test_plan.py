@@ -1,0 +1,164 @@
+"""What a configuration asks for, on configurations small enough to be read."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from carryover import plan
+from carryover.config import load_schema, resolve
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def config():
+    return resolve(
+        {
+            "study": "small",
+            "languages": ["en", "de", "th", "sw"],
+            "fetch": {"files": {name: {"path": name, "url": name} for name in ("xnli", "xnli_mt", "pretrain_text")}},
+            "corpus": {"train_languages": ["en", "de"]},
+            "tokenizer": {"source": "train"},
+            "models": {"toy": {"source": "pretrain"}, "mine": {"source": "directory", "path": "m"}, "idle": {"source": "pretrain"}},
+            "finetune": {
+                "backbone": "toy",
+                "variants": {"baseline": {}, "blind": {"view": "hypothesis"}},
+                "sets": {"joint": ["en", "de", "th"], "far": ["th", "sw"]},
+                "runs": [
+                    {"variant": "baseline", "train": "en", "seeds": [0, 1]},
+                    {"variant": "blind", "train": "en", "seeds": [3]},
+                    {"variant": "baseline", "train": "de"},
+                    {"variant": "baseline", "train": "joint"},
+                ],
+            },
+            "predict": {"as_they_are": ["mine"]},
+        },
+        load_schema(),
+    )
+
+
+def test_every_run_is_one_model_for_each_seed(config):
+    assert [run.path for run in plan.trained_runs(config)] == [
+        "toy/full/baseline/en/seed0",
+        "toy/full/baseline/en/seed1",
+        "toy/full/blind/en/seed3",
+        "toy/full/baseline/de/seed0",
+        "toy/full/baseline/joint/seed0",
+    ]
+
+
+def test_a_set_is_trained_on_the_languages_that_have_text(config):
+    assert plan.trained_runs(config)[-1].languages == ("en", "de")
+    assert plan.members(config, "joint") == ["en", "de", "th"]
+    assert plan.members(config, "sw") == ["sw"]
+
+
+@pytest.mark.parametrize("train", ["th", "far"])
+def test_what_has_no_training_text_at_all_is_not_trained(config, train):
+    config["finetune"]["runs"].append({"variant": "baseline", "train": train, "seeds": [0]})
+    assert train not in {run.train for run in plan.trained_runs(config)}
+    assert set(plan.without_training_text(config)) >= set(plan.members(config, train))
+
+
+def test_languages_without_text_are_named_once(config):
+    assert plan.without_training_text(config) == ["th"]
+    config["finetune"]["runs"].append({"variant": "baseline", "train": "far", "seeds": [0]})
+    assert plan.without_training_text(config) == ["sw", "th"]
+
+
+def test_a_run_that_is_asked_for_twice_is_one_run(config):
+    config["finetune"]["runs"].append({"variant": "baseline", "train": "en", "seeds": [1, 2]})
+    paths = [run.path for run in plan.trained_runs(config)]
+    assert len(paths) == len(set(paths))
+    assert "toy/full/baseline/en/seed2" in paths
+
+
+def test_a_variant_brings_its_view(config):
+    assert {run.variant: run.view for run in plan.trained_runs(config)} == {"baseline": "full", "blind": "hypothesis"}
+
+
+def test_models_as_they_are_come_last_and_belong_to_no_language(config):
+    last = plan.evaluated_runs(config)[-1]
+    assert (last.path, last.view, last.languages) == ("mine/none/none/none/seed0", "full", ())
+    assert plan.evaluated_runs(config)[:-1] == plan.trained_runs(config)
+
+
+def test_every_model_is_asked_all_languages_and_controls_only_what_they_learned(config):
+    everything = ["en", "de", "th", "sw"]
+    assert plan.predictions(config) == {
+        ("toy/full/baseline/en/seed0", "full"): everything,
+        ("toy/full/baseline/en/seed1", "full"): everything,
+        ("toy/full/blind/en/seed3", "hypothesis"): ["en"],
+        ("toy/full/baseline/de/seed0", "full"): everything,
+        ("toy/full/baseline/joint/seed0", "full"): everything,
+        ("mine/none/none/none/seed0", "full"): everything,
+        ("toy/full/baseline/en/seed0", "shuffled"): ["en"],
+        ("toy/full/baseline/en/seed1", "shuffled"): ["en"],
+    }
+
+
+def test_the_shuffled_control_can_be_left_out(config):
+    config["predict"]["shuffled"] = False
+    assert {view for _, view in plan.predictions(config)} == {"full", "hypothesis"}
+
+
+def test_the_primary_english_runs_are_those_of_the_named_variant(config):
+    assert [run.path for run in plan.primary_english(config)] == ["toy/full/baseline/en/seed0", "toy/full/baseline/en/seed1"]
+    config["finetune"]["primary_variant"] = "blind"
+    assert [run.path for run in plan.primary_english(config)] == ["toy/full/blind/en/seed3"]
+
+
+def test_models_that_nothing_uses_are_not_made(config):
+    assert plan.models_in_use(config) == ["toy", "mine"]
+    config["generate"]["models"] = ["idle"]
+    assert plan.models_in_use(config) == ["toy", "mine", "idle"]
+
+
+# ------------------------------------------------------------------------------------------ shipped studies
+
+
+def shipped(*overlays: str) -> dict:
+    merged = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    for overlay in overlays:
+        merge(merged, yaml.safe_load((ROOT / "workflow" / "overlays" / overlay).read_text(encoding="utf-8")))
+    return resolve(merged, load_schema())
+
+
+def merge(base: dict, overlay: dict) -> None:
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merge(base[key], value)
+        else:
+            base[key] = value
+
+
+def test_the_sample_study_trains_what_it_says():
+    config = shipped("sample.yaml")
+    trained = [(run.variant, run.train, run.languages) for run in plan.trained_runs(config)]
+    joint = ("en", "es", "fr", "de", "ar")
+    assert trained == [
+        ("baseline", "en", ("en",)),
+        *(("lr_high", language, (language,)) for language in ("en", "es", "fr", "de", "ar")),
+        ("lr_high", "joint", joint),
+    ]
+    assert {run.seed for run in plan.trained_runs(config)} == {0}
+    assert plan.models_in_use(config) == ["toy"]
+    assert plan.without_training_text(config) == []
+    assert len(config["languages"]) == 15
+    assert set(config["languages"]) - set(config["corpus"]["train_languages"]) == {"el", "bg", "ru", "hi", "th"}
+
+
+def test_the_published_study_trains_english_in_every_variant_and_the_report_s_models():
+    config = shipped()
+    runs = plan.trained_runs(config)
+    assert {run.variant for run in runs if run.train == "en"} == set(config["finetune"]["variants"])
+    assert {run.train for run in runs} == {"en", "es", "fr", "de", "bg", "ar", "el", "hi", "report", "all"}
+    assert len(next(run for run in runs if run.train == "all").languages) == 15
+    assert [run.seed for run in plan.primary_english(config)] == [0, 1, 2]
+    assert {run.backbone for run in runs} == {"gpt2"}
+
+
+def test_the_mini_study_asks_each_trained_language_what_its_hypotheses_alone_give_away():
+    runs = plan.trained_runs(shipped("mini.yaml"))
+    assert {run.train for run in runs if run.view == "hypothesis"} == {"en", "fr", "es"}
