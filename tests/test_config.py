@@ -32,7 +32,7 @@ def published() -> dict:
 
 @pytest.fixture
 def changed(published):
-    """The published config with one value set at a dotted place (`+` makes a new list entry of it)."""
+    """The published config with one value set at a dotted place."""
 
     def change(place: str, value: object) -> dict:
         config = copy.deepcopy(published)
@@ -223,13 +223,11 @@ def test_files_of_a_tokeniser_that_is_trained_need_not_exist(changed):
         resolve(config, SCHEMA)
 
 
-def leaves(schema: dict, place: str = "", seen: tuple = ()):
+def leaves(schema: dict, place: str = ""):
     """Every property at every depth: its place, its schema, and whether it is required there."""
     if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[-1]
-        schema = {**SCHEMA["$defs"][name], **schema}
-        schema.pop("$ref")
-        yield from leaves(schema, place, seen) if "$ref" not in schema else ()
+        schema = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]] | {name: schema[name] for name in schema if name != "$ref"}
+        yield from leaves(schema, place)
         return
     for name, inner in schema.get("properties", {}).items():
         yield f"{place}.{name}".lstrip("."), inner, name in schema.get("required", ())
