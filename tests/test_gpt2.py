@@ -120,10 +120,10 @@ def test_initialisation_is_the_handouts():
         elif name.endswith("bias"):
             assert not parameter.any(), name
         else:
-            assert float(parameter.std()) == pytest.approx(0.02, rel=0.03), name
-            assert abs(float(parameter.mean())) < 5e-4, name
+            assert parameter.std().item() == pytest.approx(0.02, rel=0.03), name
+            assert abs(parameter.mean().item()) < 5e-4, name
     wide = GPT2Model(GPT2Config(vocab_size=400, n_embd=96, n_layer=1, initializer_range=0.1))
-    assert float(wide.token_embedding.weight.std()) == pytest.approx(0.1, rel=0.03)
+    assert wide.token_embedding.weight.std().item() == pytest.approx(0.1, rel=0.03)
 
 
 def test_default_shape_is_gpt2_124m():
@@ -161,7 +161,7 @@ def test_dropout_is_on_embeddings_attention_weights_and_both_branches(make_model
     whole = model.eval().embed(ids, positions)
     dropped = model.train().embed(ids, positions) / whole
     assert set(dropped.unique().tolist()) <= {0.0, 2.0}
-    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.1)
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.1)
 
     layer = model.layers[0]
     query, value = torch.randn(1, 4, 60, 8), torch.ones(1, 4, 60, 8)

@@ -52,7 +52,7 @@ class Checkpoints:
             content = path.read_bytes()
             if hashlib.sha256(content[32:]).digest() == content[:32]:
                 log.info("going on from %s", path.name)
-                return torch.load(io.BytesIO(content[32:]), weights_only=True)
+                return torch.load(io.BytesIO(content[32:]), weights_only=True, map_location="cpu")
             log.info("%s was cut off while being written; not used", path.name)
         return None
 

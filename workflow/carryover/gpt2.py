@@ -36,7 +36,7 @@ class GPT2Config:
     dropout: float = 0.1
     layer_norm_epsilon: float = 1e-5
     initializer_range: float = 0.02
-    eos_token_id: int = 50256
+    eos_token_id: int | None = 50256  # None: generation ends at its length alone
 
 
 class CausalSelfAttention(nn.Module):
@@ -143,6 +143,9 @@ class GPTPreTrainedModel(nn.Module):
         except SafetensorError as error:
             raise BadInput(f"{path}: not a readable safetensors file ({error}); fetch or train it again") from error
         stored = {name.removeprefix("transformer."): tensor for name, tensor in stored.items()}
+        deeper = [name for name in stored if name.startswith(f"h.{model.config.n_layer}.")]
+        if deeper:
+            raise BadInput(f"{path}: has {deeper[0]}, config.json asks for {model.config.n_layer} layers")
         for name, parameter in model.named_parameters():
             theirs, transposed = _stored_name(name)
             if theirs not in stored:
@@ -273,7 +276,9 @@ def read_config(directory: Path, dropout: float | None = None) -> GPT2Config:
     rates = {stored.get(name, 0.1) for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop")}
     if dropout is None and len(rates) > 1:
         raise BadInput(f"{path}: three different dropout rates {sorted(rates)}; set the recipe's dropout")
-    width = stored.get("n_embd", 768)
+    width, heads = stored.get("n_embd", 768), stored.get("n_head", 12)
+    if width % heads:
+        raise BadInput(f"{path}: n_embd {width} is not divisible by n_head {heads}")
     return GPT2Config(
         vocab_size=stored.get("vocab_size", 50257),
         n_positions=stored.get("n_positions", 1024),

@@ -37,7 +37,8 @@ class _TiedCrossEntropy(torch.autograd.Function):
 def tied_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     """Mean of -log softmax(hidden weight^T)[target], in nats: hidden [N, D], weight [V, D], targets [N]."""
     if torch.is_grad_enabled():
-        return _TiedCrossEntropy.apply(hidden, weight, targets)
+        with torch.autocast(hidden.device.type, enabled=False):  # the chunks stay in fp32
+            return _TiedCrossEntropy.apply(hidden, weight, targets)
     losses = [
         F.cross_entropy(rows @ weight.T, wanted, reduction="sum")
         for rows, wanted in zip(hidden.split(ROWS_AT_ONCE), targets.split(ROWS_AT_ONCE), strict=True)

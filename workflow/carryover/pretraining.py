@@ -17,7 +17,7 @@ from carryover.checkpoints import Checkpoints
 from carryover.errors import BadInput
 from carryover.gpt2 import GPT2Model
 from carryover.losses import tied_cross_entropy
-from carryover.packing import pack
+from carryover.packing import Layout, pack
 from carryover.tokenizer import end_of_text, read_lines
 from carryover.training import History, Recipe, train
 
@@ -72,8 +72,14 @@ def published_loss(model: GPT2Model, data: TextDataset, rows: np.ndarray) -> flo
     """The course's loss of a batch: every position counts, padding included, over lines padded to the full length."""
     device = next(model.parameters()).device
     batch = {name: torch.stack([data[row][name] for row in rows]).to(device) for name in ("input_ids", "attention_mask")}
-    states = model(**batch)["last_hidden_state"][:, :-1].flatten(0, 1)
-    return float(tied_cross_entropy(states.float(), model.token_embedding.weight, batch["input_ids"][:, 1:].flatten()))
+    ids, real = batch["input_ids"], batch["attention_mask"].bool()
+    lines, width = ids.shape
+    # Unlike in `GPT2Model.forward`, padding asks too: what it predicts is counted.
+    seen = torch.ones(width, width, dtype=torch.bool, device=device).tril() & real[:, None, :]
+    layout = Layout(lines, width, torch.arange(ids.numel(), device=device), seen[:, None])
+    hidden = model.encode(model.embed(ids.flatten(), torch.arange(width, device=device).repeat(lines)), layout)
+    states = model.final_layer_norm(hidden).view(lines, width, -1)[:, :-1].flatten(0, 1)
+    return float(tied_cross_entropy(states.float(), model.token_embedding.weight, ids[:, 1:].flatten()))
 
 
 @torch.no_grad()

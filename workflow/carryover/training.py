@@ -138,7 +138,7 @@ def learning_rate(recipe: Recipe, update: int, total: int) -> float:
     """The learning rate of update number `update`, counted from 0, of `total`."""
     rising = recipe.warmup * total
     if update < rising:
-        return recipe.lr * (update + 1) / rising if rising > 1 else recipe.lr
+        return recipe.lr * min(1.0, (update + 1) / rising)
     done = (update - rising) / max(1.0, total - rising)
     if recipe.schedule == "linear":
         return recipe.lr * (1 - done)
