@@ -242,7 +242,9 @@ DEPENDS_ON_THE_SOURCE = {"models.*.config", "models.*.weights", "models.*.path"}
 
 
 def test_the_walk_over_the_schema_reaches_its_depths():
-    assert {"finetune.runs.*.seeds", "fetch.files.*.sha256", "pretrain.recipe.lr", "tables.fertility_groups.low"} <= set(PROPERTIES)
+    assert {"finetune.runs.*.seeds", "fetch.files.*.sha256", "pretrain.recipe.lr", "tables.fertility_groups.low"} <= set(
+        PROPERTIES
+    )
     assert len(PROPERTIES) > 90
 
 

@@ -75,7 +75,15 @@ def test_evaluation_rows_are_those_of_the_language(archive, split):
 
 
 def test_the_published_columns_are_read_by_name(archive):
-    fields = {"language": "de", "gold_label": "neutral", "sentence1": "P", "sentence2": "H", "promptID": "3", "pairID": "9", "genre": "g"}
+    fields = {
+        "language": "de",
+        "gold_label": "neutral",
+        "sentence1": "P",
+        "sentence2": "H",
+        "promptID": "3",
+        "pairID": "9",
+        "genre": "g",
+    }
     line = "\t".join(fields.get(name, f"(wrong {name})") for name in PUBLISHED_HEADER.split("\t"))
     table, _ = corpus.read_split(archive({DEV: [PUBLISHED_HEADER, line]}), "dev", "de")
     expected = {"premise": "P", "hypothesis": "H", "label": 2, "pair_id": 9, "premise_id": 3, "genre": "g"}
@@ -93,7 +101,9 @@ def test_a_row_that_ends_before_its_genre_is_used(archive):
     assert (len(table), unusable) == (1, 0)
 
 
-@pytest.mark.parametrize("text", ['"', 'he said "no', '""twice""', "it's", "a\u2028b", "a\x85b\x0bc\x0cd", "ไทย 中文 ۔", "\\t \\n", "#x"])
+@pytest.mark.parametrize(
+    "text", ['"', 'he said "no', '""twice""', "it's", "a\u2028b", "a\x85b\x0bc\x0cd", "ไทย 中文 ۔", "\\t \\n", "#x"]
+)
 def test_text_is_kept_as_it_stands(archive, text):
     lines = training(3, line3=f"{text}\t{text} too\tneutral")
     table, unusable = corpus.read_split(archive({TRAIN.format("de"): lines}), "train", "de", 3)

@@ -14,7 +14,7 @@ from carryover import fetch as module
 from carryover.errors import BadInput
 from carryover.fetch import fetch, locate, unreachable
 
-CONTENT = random.Random(0).randbytes(3 * module.CHUNK + 12_345)
+CONTENT = random.Random(0).randbytes((3 << 20) + 12_345)
 SHA = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -114,7 +114,7 @@ def test_a_whole_download(server, get):
 
 @pytest.mark.parametrize("manner", ["ranges", "no ranges"])
 def test_a_connection_that_breaks_off_is_taken_up_again(server, get, manner):
-    server.manner, server.cuts = manner, [2 * module.CHUNK, 3 * module.CHUNK]
+    server.manner, server.cuts = manner, [2 << 20, 3 << 20]
     assert get(f"{server.url}/file.zip") == SHA
     assert get.target.read_bytes() == CONTENT
     assert len(server.requests) == 3
@@ -243,7 +243,9 @@ def test_a_file_url_and_a_path(get, local):
 
 @pytest.mark.parametrize("form", ["directory", "file URL", "URL", "URL/"])
 def test_a_mirror_stands_in_for_the_url(server, get, local, monkeypatch, form):
-    mirror = {"directory": str(local), "file URL": local.as_uri(), "URL": f"{server.url}/base", "URL/": f"{server.url}/base/"}[form]
+    mirror = {"directory": str(local), "file URL": local.as_uri(), "URL": f"{server.url}/base", "URL/": f"{server.url}/base/"}[
+        form
+    ]
     monkeypatch.setenv(module.MIRROR, mirror)
     assert get("https://unreachable.invalid/elsewhere/other.zip") == SHA
     assert get.target.read_bytes() == CONTENT

@@ -69,7 +69,7 @@ def test_a_disk_that_fills_up_at_the_flush_leaves_nothing(tmp_path, monkeypatch)
 
 def test_a_folder_that_cannot_be_made_is_bad_input(tmp_path):
     (tmp_path / "results").write_text("a file where the folder should be")
-    with pytest.raises(BadInput, match="cannot write .*results"):
+    with pytest.raises(BadInput, match=r"cannot write .*results"):
         files.write_text(tmp_path / "results" / "table.csv", "x")
 
 

@@ -59,7 +59,9 @@ NOT_A_CHANGE = {
     "a module docstring added": {"lib/late.py": '"""Late."""\n' + TREE["lib/late.py"]},
     "the script's docstring": edit("script.py", "A script.", "Another one."),
     "a package's docstring": {"lib/__init__.py": ""},
-    "line breaks and brackets": edit("lib/one.py", "return double(x) + late.ZERO", "return (\n        double(x)\n        + late.ZERO\n    )"),
+    "line breaks and brackets": edit(
+        "lib/one.py", "return double(x) + late.ZERO", "return (\n        double(x)\n        + late.ZERO\n    )"
+    ),
     "quotes": edit("lib/package/sub.py", '"words.txt"', "'words.txt'"),
     "the notation of a number": edit("lib/one.py", "21", "0x15"),
     "blank lines": {"lib/late.py": "\n\n\nZERO = 0\n\n\n"},
@@ -164,7 +166,9 @@ def everything_imported(script: Path) -> set[str]:
 SCRIPT = {script.stem: script for script in SCRIPTS}
 
 
-@pytest.mark.parametrize("name", ["tables", "report", "fertility", "corpus", "fetch", "select", "mini", "config", "tokenizer", "figures"])
+@pytest.mark.parametrize(
+    "name", ["tables", "report", "fertility", "corpus", "fetch", "select", "mini", "config", "tokenizer", "figures"]
+)
 def test_scripts_without_a_model_never_reach_one(name):
     """Else an edit of the model would redo every table, and each job would wait for torch to load."""
     assert not names(SCRIPT[name]) & {"gpt2", "training", "packing", "prediction", "tokens"}
@@ -183,7 +187,19 @@ def test_the_plan_is_in_no_key(name):
 
 
 NEEDED = {
-    "finetune": {"training", "gpt2", "packing", "losses", "adamw", "prediction", "checkpoints", "tokens", "files", "job", "devices"},
+    "finetune": {
+        "training",
+        "gpt2",
+        "packing",
+        "losses",
+        "adamw",
+        "prediction",
+        "checkpoints",
+        "tokens",
+        "files",
+        "job",
+        "devices",
+    },
     "pretrain": {"pretraining", "training", "gpt2", "packing", "losses", "adamw", "checkpoints", "tokenizer"},
     "predict": {"prediction", "gpt2", "packing", "tokens"},
     "tokens": {"tokens", "tokenizer"},

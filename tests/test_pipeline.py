@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from study_runner import clone, planned, snakemake
 
 MINI = ("--configfile", "workflow/overlays/mini.yaml")
 CHANCE = 1 / 3
+MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
 @pytest.fixture(scope="session")
@@ -226,3 +231,57 @@ def test_a_broken_archive_names_itself_and_leaves_nothing(project, tmp_path):
     )
     assert ran.returncode == 1 and "sha256" in ran.stdout
     assert not (project / "data/downloads/broken/XNLI-1.0.zip").exists()
+
+
+def test_a_model_of_ones_own_is_a_model_like_any_other(project, tmp_path):
+    """A Hugging Face directory that transformers wrote is checked and evaluated; another architecture is refused."""
+    from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
+
+    entries = json.loads((project / "results/mini/models/toy/full/baseline/en/seed0/config.json").read_text())["vocab_size"]
+    shape = GPT2Config(vocab_size=entries, n_embd=16, n_layer=1, n_head=2, n_positions=64, bos_token_id=0, eos_token_id=0)
+    GPT2LMHeadModel(shape).save_pretrained(tmp_path / "mine")
+    change = {"models": {"mine": {"source": "directory", "path": str(tmp_path / "mine")}}, "predict": {"as_they_are": ["mine"]}}
+    options = overlay(project, "changed.yaml", change)
+    assert set(planned(project, *options)) >= {"models", "parity", "predict_all", "tables", "report"}
+    ran = snakemake(project, "results/mini/parity/mine.json", *options)
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    BertModel(BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)).save_pretrained(
+        tmp_path / "bert"
+    )
+    change["models"]["mine"]["path"] = str(tmp_path / "bert")
+    ran = snakemake(project, "results/mini/parity/mine.json", *overlay(project, "changed.yaml", change))
+    assert ran.returncode == 1 and "model_type is 'bert'; only 'gpt2' is supported" in ran.stdout
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_and_ends_in_the_same_bits(project):
+    """SIGKILL in mid-run, then the same command: the weights are those of the run that was not disturbed."""
+    whole = (project / "results/mini/models/toy/full/baseline/en/seed0/model.safetensors").read_bytes()
+    command = [sys.executable, "workflow/scripts/finetune.py"]
+    made = json.loads((project / "results/mini/models/toy/full/baseline/en/seed0/provenance.json").read_text())
+    inputs = {"backbone": [], "train": [], "dev": []}
+    for path in made["inputs"]:
+        kind = "backbone" if "pretrain" in path else "train" if ".train." in path else "dev"
+        inputs[kind].append(path)
+    for name, paths in inputs.items():
+        command += [f"--{name}", *paths]
+    target = "results/mini/scratch/again"
+    outputs = {"model": list(MODEL_FILES), "curve": ["curve.csv"], "epochs": ["dev.csv"], "facts": ["training.json"]}
+    for name, names in outputs.items():
+        command += [f"--{name}", *(f"{target}/{file}" for file in names)]
+    command += ["--key", json.dumps(made["key"]), "--scratch", "results/mini/scratch", "--log", f"{target}.log"]
+    environment = {**os.environ, "PYTHONPATH": "workflow", "PYTHONSAFEPATH": "1", "CARRYOVER_CHECKPOINT_SECONDS": "0.5"}
+    kills = 0
+    while kills < 2:
+        running = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL)
+        time.sleep(6)
+        if running.poll() is not None:
+            break
+        running.kill()
+        running.wait()
+        kills += 1
+    assert kills > 0
+    subprocess.run(command, cwd=project, env=environment, check=True, stderr=subprocess.DEVNULL)
+    assert "going on from update-" in (project / f"{target}.log").read_text()
+    assert (project / target / "model.safetensors").read_bytes() == whole
+    shutil.rmtree(project / "results/mini/scratch")

@@ -20,7 +20,11 @@ def config():
             "fetch": {"files": {name: {"path": name, "url": name} for name in ("xnli", "xnli_mt", "pretrain_text")}},
             "corpus": {"train_languages": ["en", "de"]},
             "tokenizer": {"source": "train"},
-            "models": {"toy": {"source": "pretrain"}, "mine": {"source": "directory", "path": "m"}, "idle": {"source": "pretrain"}},
+            "models": {
+                "toy": {"source": "pretrain"},
+                "mine": {"source": "directory", "path": "m"},
+                "idle": {"source": "pretrain"},
+            },
             "finetune": {
                 "backbone": "toy",
                 "variants": {"baseline": {}, "blind": {"view": "hypothesis"}},

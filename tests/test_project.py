@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from study_runner import PROJECT, clone, snakemake
 
 from carryover.keys import fingerprint
+from study_runner import PROJECT, clone, snakemake
 
 
 def pins(path: Path) -> set[str]:

@@ -69,7 +69,9 @@ def test_each_limit_of_carryover_decides(change, expected):
 
 
 def test_reasons_tell_who_came_before_and_how_many_were_too_few():
-    crowded = {entry["language"]: entry["reason"] for entry in propose(evidence(**ABOVE), "carryover", limits(most=2), list(ABOVE))}
+    crowded = {
+        entry["language"]: entry["reason"] for entry in propose(evidence(**ABOVE), "carryover", limits(most=2), list(ABOVE))
+    }
     assert "2 others come before it" in crowded["de"]
     assert "others come before" not in crowded["es"] + crowded["ru"]
     few = {entry["language"]: entry["reason"] for entry in propose(evidence(**ABOVE), "carryover", limits(fewest=4), list(ABOVE))}
@@ -78,7 +80,7 @@ def test_reasons_tell_who_came_before_and_how_many_were_too_few():
 
 @pytest.mark.parametrize("strategy", ["carryover", "report-tiers"])
 def test_ties_go_by_name_whatever_the_order_of_the_evidence(strategy):
-    same = {name: (0.45, 0.001, 2.0, 2.0) for name in ("tr", "de", "vi", "bg")}
+    same = dict.fromkeys(("tr", "de", "vi", "bg"), (0.45, 0.001, 2.0, 2.0))
     backwards = dict(reversed(same.items()))
     for rows in (same, backwards):
         assert chosen(propose(evidence(**rows), strategy, limits(most=3), list(same))) == ["bg", "de", "tr"]

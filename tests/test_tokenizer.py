@@ -24,7 +24,9 @@ ODD = [
     "<|endoftext|>",
     "",
 ]
-TEXT = "\n".join(f"The {a} {b} is near the {b} of the {a}." for a in ("river", "old house", "market") for b in ("bridge", "garden", "gate"))
+TEXT = "\n".join(
+    f"The {a} {b} is near the {b} of the {a}." for a in ("river", "old house", "market") for b in ("bridge", "garden", "gate")
+)
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,9 @@ OWN_WORDS = len("Premise: \nHypothesis: \nLabel:")
 def bpe(tmp_path_factory) -> Tokenizer:
     """A small BPE whose entries cross words' letters, trained on prompts."""
     text = tmp_path_factory.mktemp("text") / "text.txt"
-    lines = [f"Premise: the {a} cats sat.\nHypothesis: {a} dogs ran.\nLabels: {n}" for n, a in enumerate(["old", "young", "small"] * 9)]
+    lines = [
+        f"Premise: the {a} cats sat.\nHypothesis: {a} dogs ran.\nLabels: {n}" for n, a in enumerate(["old", "young", "small"] * 9)
+    ]
     text.write_text("\n".join(lines), encoding="utf-8")
     return tokenizer.train_bpe(text, 340)
 
@@ -42,7 +44,13 @@ def table(*pairs: tuple[str, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["premise", "hypothesis", "label", "pair_id", "premise_id"])
 
 
-PAIRS = [("The old cats sat.", "Young dogs ran."), ("แมวนั่ง", "猫坐下了。"), ("", "No premise."), (" a  b ", "{x} 'quoted'\u2028."), ("x", "y")]
+PAIRS = [
+    ("The old cats sat.", "Young dogs ran."),
+    ("แมวนั่ง", "猫坐下了。"),
+    ("", "No premise."),
+    (" a  b ", "{x} 'quoted'\u2028."),
+    ("x", "y"),
+]
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -82,7 +90,7 @@ def test_chunks_of_rows_make_no_difference(bpe, monkeypatch):
     ],
 )
 def test_a_label_that_is_not_one_token_in_context_is_named(bpe, label, template):
-    with pytest.raises(BadInput, match="one token|different token") as caught:
+    with pytest.raises(BadInput, match=r"one token|different token") as caught:
         tokens.tokenize(table(("The cats", "Labels dog"), ("x", "cat")), bpe, template, ("0", label, "2"), 1024)
     assert repr(label) in str(caught.value)
 
@@ -124,7 +132,7 @@ def test_a_length_below_the_template_s_own_words_is_refused(letters):
 
 @pytest.mark.parametrize("longest", [1024, 40, 30, 24, 20])
 def test_no_prompt_is_longer_and_every_prompt_keeps_its_frame(bpe, longest):
-    pairs = [("The old cats sat. " * k, "Young ไทย dogs ran. " * m) for k in range(5) for m in range(4)]
+    pairs = [("The old cats sat. " * k, "Young ไทย dogs ran. " * m) for k in range(1, 5) for m in range(4)]
     dataset, counts = tokens.tokenize(table(*pairs), bpe, COURSE, LABELS, longest)
     whole, _ = tokens.tokenize(table(*pairs), bpe, COURSE, LABELS, 4096)
     assert dataset.lengths.max() + 1 <= longest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import os
 import shutil
 import time
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from carryover import files
 
 log = logging.getLogger("carryover")
-SECONDS_BETWEEN = 60.0
+SECONDS_BETWEEN = float(os.environ.get("CARRYOVER_CHECKPOINT_SECONDS", "60"))  # how often changes no result
 KEPT = 2
 
 
