@@ -56,8 +56,7 @@ def test_training_rows_are_read_as_published(archive):
     assert table["premise"].tolist() == [f"premise {k}" for k in range(5)]
     assert table["hypothesis"].tolist() == [f"hypothesis {k}" for k in range(5)]
     assert table["label"].tolist() == [0, 1, 2, 0, 1]
-    assert table["pair_id"].is_unique
-    assert table["genre"].tolist() == [""] * 5
+    assert table["pair_id"].is_unique and set(table["genre"]) == {""}
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
@@ -90,15 +89,10 @@ def test_the_published_columns_are_read_by_name(archive):
     assert table.iloc[0].to_dict() == expected
 
 
-def test_a_file_without_genres_is_read(archive):
-    lines = [line.rsplit("\t", 1)[0] for line in (EVAL_HEADER, row(0))]
-    table, unusable = corpus.read_split(archive({DEV: lines}), "dev", "de")
+@pytest.mark.parametrize("header", [EVAL_HEADER, EVAL_HEADER.removesuffix("\tgenre")])
+def test_rows_without_their_genre_are_read(archive, header):
+    table, unusable = corpus.read_split(archive({DEV: [header, row(0).rsplit("\t", 1)[0]]}), "dev", "de")
     assert (table["genre"].tolist(), unusable) == ([""], 0)
-
-
-def test_a_row_that_ends_before_its_genre_is_used(archive):
-    table, unusable = corpus.read_split(archive({DEV: [EVAL_HEADER, row(0).rsplit("\t", 1)[0]]}), "dev", "de")
-    assert (len(table), unusable) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -135,15 +129,11 @@ def test_ids_that_are_no_numbers_cannot_be_used(archive):
     assert (len(table), unusable) == (300, 1)
 
 
-@pytest.mark.parametrize(("bad", "fails"), [(1, False), (2, True)])
-def test_more_than_one_in_a_hundred_fails_the_job(archive, bad, fails):
-    lines = training(100, **{f"line{k + 2}": "short" for k in range(bad)})
-    path = archive({TRAIN.format("de"): lines})
-    if fails:
-        with pytest.raises(BadInput, match=r"multinli\.train\.de\.tsv: 2 of 100 rows cannot be used, first line 2"):
-            corpus.read_split(path, "train", "de", 100)
-    else:
-        assert corpus.read_split(path, "train", "de", 100)[1] == 1
+def test_more_than_one_in_a_hundred_fails_the_job(archive):
+    assert corpus.read_split(archive({TRAIN.format("de"): training(100, line2="short")}), "train", "de", 100)[1] == 1
+    path = archive({TRAIN.format("de"): training(100, line2="short", line3="short")})
+    with pytest.raises(BadInput, match=r"multinli\.train\.de\.tsv: 2 of 100 rows cannot be used, first line 2"):
+        corpus.read_split(path, "train", "de", 100)
 
 
 def test_a_short_row_is_counted_wherever_the_language_stands(archive):

@@ -70,6 +70,7 @@ class Handler(BaseHTTPRequestHandler):
 def server():
     """A server on this machine; `cuts` lists where it breaks off, request by request: a place, or a share of the body."""
     running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    running.handle_error = lambda *_: None  # a client that has seen enough hangs up
     running.content, running.manner, running.cuts, running.requests = CONTENT, "ranges", [], []
     running.url = f"http://127.0.0.1:{running.server_address[1]}"
     thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
@@ -108,13 +109,13 @@ def nothing_is_there(get) -> bool:
 def test_a_whole_download(server, get):
     assert get(f"{server.url}/file.zip") == SHA
     assert get.target.read_bytes() == CONTENT
-    assert not get.partial.exists()
-    assert not get.lock.exists()  # the config knows its checksum
+    assert not get.partial.exists() and not get.lock.exists()  # the config knows its checksum
 
 
 @pytest.mark.parametrize("manner", ["ranges", "no ranges"])
-def test_a_connection_that_breaks_off_is_taken_up_again(server, get, manner):
-    server.manner, server.cuts = manner, [2 << 20, 3 << 20]
+@pytest.mark.parametrize("cuts", [(2 << 20, 3 << 20), (200_000, 300_000)], ids=["late", "early"])
+def test_a_connection_that_breaks_off_is_taken_up_again(server, get, manner, cuts):
+    server.manner, server.cuts = manner, list(cuts)
     assert get(f"{server.url}/file.zip") == SHA
     assert get.target.read_bytes() == CONTENT
     assert len(server.requests) == 3
@@ -154,13 +155,7 @@ def test_a_server_that_always_breaks_off_leaves_what_came_for_the_next_run(serve
     with pytest.raises(BadInput, match="run again to go on"):
         get(f"{server.url}/file.zip")
     assert not get.target.exists()
-    assert CONTENT.startswith(get.partial.read_bytes())
-    assert get.partial.stat().st_size > 400_000
-    assert get(f"{server.url}/file.zip") == SHA
-
-
-def test_a_connection_that_breaks_off_early_is_taken_up_again(server, get):
-    server.cuts = [200_000]
+    assert get.partial.stat().st_size > 400_000 and CONTENT.startswith(get.partial.read_bytes())
     assert get(f"{server.url}/file.zip") == SHA
 
 
@@ -171,7 +166,7 @@ TEXT = " ".join(random.Random(1).choices(["river", "bridge", "house", "garden"],
 def test_a_server_that_likes_to_compress_sends_the_same_file(server, get, monkeypatch, content, cuts):
     """A length and a range count bytes on the wire; what is checked and taken up again are the file's own."""
     monkeypatch.setattr(module, "CHUNK", 1 << 14)
-    server.manner, server.content, server.cuts = "gzip", content, cuts
+    server.manner, server.content, server.cuts = "gzip", content, list(cuts)
     assert get(f"{server.url}/file.zip", [hashlib.sha256(content).hexdigest()])
     assert get.target.read_bytes() == content
 
@@ -202,8 +197,7 @@ def test_a_wrong_checksum_leaves_nothing_and_no_old_file_is_harmed(server, get):
     get.target.write_bytes(b"old")
     with pytest.raises(BadInput, match="sha256"):
         get(f"{server.url}/file.zip", ["0" * 64])
-    assert get.target.read_bytes() == b"old"
-    assert not get.partial.exists()
+    assert get.target.read_bytes() == b"old" and not get.partial.exists()
 
 
 def test_a_server_that_is_not_there_fails_at_once_and_names_the_mirror(get, monkeypatch):
@@ -234,7 +228,6 @@ def local(tmp_path):
 def test_a_file_url_and_a_path(get, local):
     path = local / "sub" / "file.zip"
     for source in (path.as_uri(), path):
-        assert "%20" in str(source) or source == path
         assert get(source) == SHA
         assert get.target.read_bytes() == CONTENT
         get.target.unlink()
@@ -311,9 +304,6 @@ def test_an_accepted_file_is_not_the_first_one_seen(server, get):
     """A mirror's shorter file is accepted by the config, and leaves the record to the published one."""
     assert get(f"{server.url}/file.zip", ["2" * 64, SHA], first_use=True) == SHA
     assert not get.lock.exists()
-
-
-def test_a_recorded_checksum_does_not_close_the_accepted_list(server, get):
     get.lock.write_text(yaml.safe_dump({"sub/file.zip": "1" * 64}))
     assert get(f"{server.url}/file.zip", [SHA], first_use=True) == SHA
 
@@ -322,8 +312,7 @@ def test_a_checksum_that_nobody_knows_is_refused(server, get):
     with pytest.raises(BadInput, match=f"sha256 is {SHA}") as caught:
         get(f"{server.url}/file.zip", [], first_use=False)
     assert "expected ;" not in str(caught.value)  # nothing is expected: it says so
-    assert nothing_is_there(get)
-    assert not get.lock.exists()
+    assert nothing_is_there(get) and not get.lock.exists()
 
 
 # ------------------------------------------------------------------------------------------ where it cannot be written

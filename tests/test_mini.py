@@ -1,4 +1,4 @@
-"""The embedded corpus: parallel, balanced, each language in its script, and nothing to be learned without the premise."""
+"""The embedded corpus: in the published layout, parallel, balanced, its splits apart, and the same bytes everywhere."""
 
 import hashlib
 import io
@@ -7,57 +7,18 @@ import os
 import re
 import subprocess
 import sys
-import unicodedata
 import zipfile
 from collections import Counter
-from functools import cache
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
 
 from carryover import corpus, mini
+from mini_corpus import LANGUAGES, ROOT, SOURCE, SPLITS, TRAIN_MEMBER, built, letters, members, rows
 
-ROOT = Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "data" / "mini"
-LANGUAGES = ["ar", "bg", "de", "el", "en", "es", "fr", "hi", "ru", "sw", "th", "tr", "ur", "vi", "zh"]
 OTHERS = [language for language in LANGUAGES if language != "en"]
-EVAL_COLUMNS = ["language", "label", "premise", "hypothesis", "premise_id", "pair_id", "genre"]
-TRAIN_MEMBER = "XNLI-MT-1.0/multinli/multinli.train.{}.tsv"
-SPLITS = ("train", "dev", "test")
 OVERLAY = yaml.safe_load((ROOT / "workflow" / "overlays" / "mini.yaml").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="session")
-def built() -> dict[str, bytes]:
-    return mini.build(SOURCE)
-
-
-@pytest.fixture(scope="session")
-def members(built) -> dict[str, str]:
-    """The text of every member of both archives."""
-    texts = {}
-    for name in ("XNLI-1.0.zip", "XNLI-MT-1.0.zip"):
-        with zipfile.ZipFile(io.BytesIO(built[name])) as archive:
-            texts |= {info.filename: archive.read(info).decode("utf-8") for info in archive.infolist()}
-    return texts
-
-
-@pytest.fixture(scope="session")
-def rows(members):
-    """Rows by (split, language), taken apart here and not by the reader under test."""
-
-    @cache
-    def table(split: str, language: str) -> pd.DataFrame:
-        member = TRAIN_MEMBER.format(language) if split == "train" else f"XNLI-1.0/xnli.{split}.tsv"
-        lines = [line.split("\t") for line in members[member].removesuffix("\n").split("\n")[1:]]
-        if split == "train":
-            return pd.DataFrame(lines, columns=["premise", "hypothesis", "label"])
-        return pd.DataFrame([line for line in lines if line[0] == language], columns=EVAL_COLUMNS)
-
-    return table
 
 
 @pytest.fixture(scope="session")
@@ -68,18 +29,10 @@ def plan():
     return frames, {split: mini.plan_groups(frames, slots, split) for split in SPLITS}
 
 
-def letters(text: str) -> str:
-    """Letters and digits alone, small: the same for raw and for tokenised text."""
-    return "".join(sign for sign in text.replace("İ", "i").casefold() if unicodedata.category(sign)[0] in "LMN")
-
-
-# ------------------------------------------------------------------------------------------ layout
-
-
-def test_the_layout_is_the_published_one(members):
+def test_the_layout_is_the_published_one():
     expected = {TRAIN_MEMBER.format(language) for language in LANGUAGES} | {"XNLI-1.0/xnli.dev.tsv", "XNLI-1.0/xnli.test.tsv"}
-    assert set(members) == expected
-    for name, text in members.items():
+    assert set(members()) == expected
+    for name, text in members().items():
         header = (
             "premise\thypo\tlabel" if "train" in name else "language\tgold_label\tsentence1\tsentence2\tpromptID\tpairID\tgenre"
         )
@@ -89,17 +42,17 @@ def test_the_layout_is_the_published_one(members):
         assert "\r" not in text and "\u2028" not in text
 
 
-def test_labels_are_spelled_as_published(rows):
+def test_labels_are_spelled_as_published():
     for language in LANGUAGES:
         assert set(rows("train", language)["label"]) == {"entailment", "contradictory", "neutral"}
         assert set(rows("dev", language)["label"]) == set(rows("test", language)["label"]) == set(mini.LABELS)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_reader_of_the_published_files_reads_it(built, rows, tmp_path_factory, language):
+def test_the_reader_of_the_published_files_reads_it(tmp_path_factory, language):
     directory = tmp_path_factory.mktemp("archives")
     for name in ("XNLI-1.0.zip", "XNLI-MT-1.0.zip"):
-        (directory / name).write_bytes(built[name])
+        (directory / name).write_bytes(built()[name])
     expected = OVERLAY["corpus"]["expected_rows"]
     for split in SPLITS:
         archive = directory / ("XNLI-MT-1.0.zip" if split == "train" else "XNLI-1.0.zip")
@@ -109,16 +62,16 @@ def test_the_reader_of_the_published_files_reads_it(built, rows, tmp_path_factor
 
 
 @pytest.mark.real_data
-def test_the_layout_is_that_of_the_real_archives(mirror, members):
+def test_the_layout_is_that_of_the_real_archives(mirror):
     for archive in ("XNLI-1.0.zip", "XNLI-MT-1.0.zip"):
         with zipfile.ZipFile(mirror / "xnli" / archive) as opened:
             for info in opened.infolist():
-                assert opened.open(info).readline().decode().rstrip("\n") == members[info.filename].split("\n")[0]
+                assert opened.open(info).readline().decode().rstrip("\n") == members()[info.filename].split("\n")[0]
 
 
-def test_archives_are_stored_with_fixed_times_and_are_what_the_overlay_accepts(built):
+def test_archives_are_stored_with_fixed_times_and_are_what_the_overlay_accepts():
     for file in OVERLAY["fetch"]["files"].values():
-        content = built[file["url"].removeprefix("mini:")]
+        content = built()[file["url"].removeprefix("mini:")]
         assert file["sha256"] == [hashlib.sha256(content).hexdigest()]
         if file["path"].endswith(".zip"):
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -128,7 +81,7 @@ def test_archives_are_stored_with_fixed_times_and_are_what_the_overlay_accepts(b
 
 
 @pytest.mark.slow
-def test_another_process_builds_the_same_bytes(built, tmp_path):
+def test_another_process_builds_the_same_bytes(tmp_path):
     """With another hash seed, folder, time zone and locale."""
     environment = {
         **os.environ,
@@ -140,7 +93,7 @@ def test_another_process_builds_the_same_bytes(built, tmp_path):
     command = [sys.executable, "-m", "carryover.mini", str(SOURCE)]
     ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
     told = dict(line.split(": ") for line in ran.stdout.splitlines())
-    assert told == {name: hashlib.sha256(content).hexdigest() for name, content in built.items()}, ran.stderr
+    assert told == {name: hashlib.sha256(content).hexdigest() for name, content in built().items()}, ran.stderr
 
 
 def test_the_sources_are_small_and_complete():
@@ -149,7 +102,7 @@ def test_the_sources_are_small_and_complete():
         assert sorted(path.name for path in (SOURCE / kind).iterdir()) == [f"{language}.{ending}" for language in LANGUAGES]
 
 
-def test_there_is_enough_of_it(rows):
+def test_there_is_enough_of_it():
     assert len(rows("train", "en")) >= 4000
     dev, test = rows("dev", "en"), rows("test", "en")
     assert min(len(dev), len(test)) >= 600
@@ -162,7 +115,7 @@ def test_there_is_enough_of_it(rows):
 
 @pytest.mark.parametrize("split", SPLITS)
 @pytest.mark.parametrize("language", OTHERS)
-def test_a_row_is_the_same_pair_in_every_language(rows, split, language):
+def test_a_row_is_the_same_pair_in_every_language(split, language):
     english, table = rows("train" if split == "train" else split, "en"), rows(split, language)
     same = ["label"] if split == "train" else ["label", "premise_id", "pair_id", "genre"]
     assert table[same].equals(english[same])
@@ -178,7 +131,7 @@ def said(text: str, slots: dict, slot: str, key: str) -> bool:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_row_says_what_the_plan_says(rows, plan, language):
+def test_every_row_says_what_the_plan_says(plan, language):
     frames, groups = plan
     source, table = mini.load_sources(SOURCE, language), rows("dev", language)
     templates = table[table["genre"] != "handwritten"].reset_index(drop=True)
@@ -215,7 +168,7 @@ def test_attributes_and_polarities_are_asked_equally_under_each_label(plan, spli
 
 
 @pytest.mark.parametrize("split", ["dev", "test"])
-def test_splits_genres_and_premises_are_balanced(rows, split):
+def test_splits_genres_and_premises_are_balanced(split):
     table = rows(split, "en")
     for group in ("language", "genre", "premise_id", "premise"):
         counts = table.groupby(group)["label"].value_counts().unstack()
@@ -225,19 +178,19 @@ def test_splits_genres_and_premises_are_balanced(rows, split):
     assert table.groupby("premise_id").size().eq(3).all()
 
 
-def test_training_is_balanced(rows):
+def test_training_is_balanced():
     counts = rows("train", "en")["label"].value_counts()
     assert counts.nunique() == 1
     assert (rows("train", "en").groupby("premise")["label"].nunique() == 3).all()
 
 
-def test_dev_and_test_have_different_ids(rows):
+def test_dev_and_test_have_different_ids():
     for column in ("pair_id", "premise_id"):
         assert not set(rows("dev", "en")[column]) & set(rows("test", "en")[column])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_no_premise_is_in_two_splits_and_no_row_is_there_twice(rows, language):
+def test_no_premise_is_in_two_splits_and_no_row_is_there_twice(language):
     premises = {}
     for split in SPLITS:
         table = rows(split, language)
@@ -246,146 +199,6 @@ def test_no_premise_is_in_two_splits_and_no_row_is_there_twice(rows, language):
         assert len(premises[split]) == len(table) // 3
     for one, other in itertools.combinations(SPLITS, 2):
         assert not premises[one] & premises[other]
-
-
-# ------------------------------------------------------------------------------------------ text
-
-
-def texts(table: pd.DataFrame) -> list[str]:
-    return [*table["premise"], *table["hypothesis"]]
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_slot_is_filled(rows, language):
-    for split in SPLITS:
-        for text in texts(rows(split, language)):
-            assert not re.search(r"[{}|~@=<>_]|  |^ | $", text), text
-            assert text == unicodedata.normalize("NFC", text)
-
-
-SCRIPTS = {"Latin": "LATIN", "Greek": "GREEK", "Cyrillic": "CYRILLIC", "Devanagari": "DEVANAGARI"}
-SCRIPTS |= {"Arabic": "ARABIC", "Thai": "THAI", "Han": "CJK UNIFIED"}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("part", ["core", "templates", "train"])
-def test_each_language_is_in_its_script(rows, language, part):
-    script = pd.read_csv(ROOT / "data" / "languages.csv", keep_default_na=False).set_index("language")["script"][language]
-    tables = [rows("train", language)] if part == "train" else [rows("dev", language), rows("test", language)]
-    if part != "train":
-        tables = [table[(table["genre"] == "handwritten") == (part == "core")] for table in tables]
-    counted = Counter(sign for table in tables for text in texts(table) for sign in text if unicodedata.category(sign)[0] == "L")
-    own = sum(count for sign, count in counted.items() if unicodedata.name(sign).startswith(SCRIPTS[script]))
-    assert own > 0.95 * counted.total()
-
-
-@pytest.mark.parametrize(
-    ("language", "own", "never"),
-    [
-        ("ru", "ыэ", "іїў"),
-        ("bg", "ъщ", "ыэё"),
-        ("ur", "ےگچں", "ةيك"),
-        ("ar", "ةيك", "ےگچپ"),
-        ("de", "äöüß", "ñçğ"),
-        ("es", "ñáí", "äßç"),
-        ("fr", "éèê", "äßñ"),
-        ("tr", "ğışİ", "äßñ"),
-        ("vi", "ạđư", "äßñğ"),
-        ("en", "wy", "äñç"),
-        ("sw", "wjy", "qxéä"),
-        ("zh", "的这", "這個"),  # simplified
-    ],
-)
-def test_languages_that_share_a_script_are_told_apart(rows, language, own, never):
-    signs = set("".join(texts(rows("dev", language))))
-    assert set(own) <= signs
-    assert not set(never) & signs
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_training_text_is_tokenised_and_dev_text_is_raw(rows, language):
-    for text in texts(rows("train", language)):
-        tokens = text.split(" ")
-        assert not any(unicodedata.category(token[:1] or " ")[0] == "M" for token in tokens)  # a vowel sign stays at its letter
-        assert language == "th" or tokens[-1] in {".", "。", "।", "۔"}
-        assert not any(token[-1:] in set(".,。，،۔।") and len(token) > 1 for token in tokens)
-    for split in ("dev", "test"):
-        assert not any(re.search(r" [.,;:!?。，،۔।？]", text) for text in texts(rows(split, language)))
-
-
-@pytest.mark.parametrize(("language", "most"), [("zh", 0), ("th", 2)])
-def test_words_are_apart_in_training_and_together_in_dev(rows, language, most):
-    assert min(text.count(" ") for text in texts(rows("train", language))) >= 3
-    for split in ("dev", "test"):
-        assert max(text.count(" ") for text in texts(rows(split, language))) <= most  # Thai has spaces between clauses
-
-
-def test_the_pretraining_text_is_english_and_keeps_dev_and_test_apart(built, rows):
-    assert built["pretrain.txt"].isascii()
-    lines = built["pretrain.txt"].decode().removesuffix("\n").split("\n")
-    assert len(lines) >= 2000 and all(line.strip() == line != "" for line in lines)
-    assert len(set(lines)) == len(lines)
-    whole = letters(" ".join(lines))
-    for split in ("dev", "test"):
-        assert not [premise for premise in set(rows(split, "en")["premise"]) if letters(premise) in whole]
-
-
-@pytest.mark.real_data
-def test_no_sentence_is_from_xnli(mirror, rows):
-    real = set()
-    for split in SPLITS:
-        archive = mirror / "xnli" / ("XNLI-MT-1.0.zip" if split == "train" else "XNLI-1.0.zip")
-        real |= {letters(text) for text in texts(corpus.read_split(archive, split, "en")[0])}
-    for split in SPLITS:
-        assert not real & {letters(text) for text in texts(rows(split, "en"))}
-
-
-# ------------------------------------------------------------------------------------------ the hypothesis alone
-
-ROWS = 3000  # of training: enough for the positive control, and 15 languages stay under a minute
-BOUND = 0.45
-
-
-def accuracy_of_a_bag(analyser: str, train: pd.DataFrame, dev: pd.DataFrame) -> float:
-    """Dev accuracy of logistic regression on counts of words, or of one to four letters, of the hypothesis."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
-
-    how = {"token_pattern": r"\S+"} if analyser == "word" else {"ngram_range": (1, 4)}
-    counts = CountVectorizer(analyzer=analyser, min_df=3, **how)
-    model = LogisticRegression(max_iter=100, tol=1e-2).fit(counts.fit_transform(train["hypothesis"]), train["label"])
-    return float((model.predict(counts.transform(dev["hypothesis"])) == dev["label"]).mean())
-
-
-def alike(table: pd.DataFrame, language: str) -> pd.DataFrame:
-    """Training and dev text in one form: no punctuation, and no spaces in a script without them."""
-    words = table["hypothesis"].str.lower().str.replace(r"[.,'’。，۔।،]", " ", regex=True)
-    words = words.str.replace(" ", "") if language in mini.UNSEGMENTED else words
-    return table.assign(hypothesis=words, label=table["label"].replace("contradictory", "contradiction"))
-
-
-BAGS = [
-    (language, kind)
-    for language in LANGUAGES
-    for kind in ("word", "char")
-    if (language, kind) not in {("th", "word"), ("zh", "word")}
-]
-
-
-@pytest.mark.parametrize(("language", "kind"), BAGS)
-def test_the_hypothesis_alone_gives_no_label_away(rows, language, kind):
-    train, dev = (alike(rows(split, language), language) for split in ("train", "dev"))
-    assert accuracy_of_a_bag(kind, train.head(ROWS), dev) < BOUND
-
-
-@pytest.mark.parametrize("kind", ["word", "char"])
-def test_the_same_bag_finds_a_word_that_gives_the_label_away(rows, kind):
-    """In two rows of five: so the bound above can be missed."""
-    train, dev = (alike(rows(split, "en"), "en") for split in ("train", "dev"))
-    for table in (train, dev):
-        given = np.random.default_rng(0).random(len(table)) < 0.4
-        table.loc[given, "hypothesis"] += " " + table.loc[given, "label"]
-    assert accuracy_of_a_bag(kind, train.head(ROWS), dev) > BOUND
 
 
 # ------------------------------------------------------------------------------------------ the builder's parts
