@@ -182,7 +182,11 @@ def run_script(name: str, config: dict[str, object], inputs: dict[str, list[Path
         command += [f"--{option}", *map(str, paths)]
     command += ["--provenance", str(next(iter(outputs.values()))[0].parent / "provenance.json")]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(ROOT / "workflow")},
     )
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -97,11 +97,14 @@ def test_variants_stay_what_they_change(changed):
 
 
 def test_defaults_of_two_configs_are_not_one_object(changed):
+    before = copy.deepcopy(SCHEMA)
     one, other = (resolve(changed("study", name), SCHEMA) for name in ("a", "b"))
-    one["select"]["alpha"] = 0.5
+    one["parity"]["tolerance"] = 0.5
+    one["tokens"]["templates"]["mine"] = "x"
     one["pretrain"]["recipe"]["betas"].append(1)
-    assert other["select"]["alpha"] == 0.05
-    assert SCHEMA["$defs"]["recipe"]["properties"]["betas"]["default"] == [0.9, 0.999]
+    assert other["parity"]["tolerance"] == 1e-4
+    assert "mine" not in other["tokens"]["templates"]
+    assert before == SCHEMA
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,15 @@ def test_the_target_is_untouched_until_the_end(tmp_path):
     assert target.read_bytes() == b"new"
 
 
+def test_who_reads_the_old_file_reads_it_to_its_end(tmp_path):
+    """A rename, not a copy: at no moment is the file half of each."""
+    target = tmp_path / "model.bin"
+    target.write_bytes(b"old")
+    with target.open("rb") as reader:
+        files.write_bytes(target, b"new")
+        assert reader.read() == b"old"
+
+
 @pytest.mark.parametrize("write", [files.write_text, files.write_json], ids=lambda write: write.__name__)
 def test_a_full_disk_is_one_line_that_names_the_file(tmp_path, monkeypatch, write):
     target = tmp_path / "table.csv"

@@ -48,11 +48,17 @@ def test_labels_are_spelled_as_published():
         assert set(rows("dev", language)["label"]) == set(rows("test", language)["label"]) == set(mini.LABELS)
 
 
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    """The files of the corpus on disk."""
+    made = tmp_path_factory.mktemp("archives")
+    for name, content in built().items():
+        (made / name).write_bytes(content)
+    return made
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_reader_of_the_published_files_reads_it(tmp_path_factory, language):
-    directory = tmp_path_factory.mktemp("archives")
-    for name in ("XNLI-1.0.zip", "XNLI-MT-1.0.zip"):
-        (directory / name).write_bytes(built()[name])
+def test_the_reader_of_the_published_files_reads_it(directory, language):
     expected = OVERLAY["corpus"]["expected_rows"]
     for split in SPLITS:
         archive = directory / ("XNLI-MT-1.0.zip" if split == "train" else "XNLI-1.0.zip")

@@ -42,7 +42,11 @@ def _describe(error: jsonschema.ValidationError) -> str:
         near = difflib.get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
         return f"unknown key {'' if place == '(top level)' else place + '.'}{unknown}; {hint}"
-    slip = " (YAML reads 1e-4 as text: write 1.0e-4)" if isinstance(error.instance, str) and error.validator == "type" else ""
+    slip = (
+        " (YAML reads 1e-4 as text: write 1.0e-4)"
+        if isinstance(error.instance, str) and error.validator in ("type", "anyOf")
+        else ""
+    )
     return f"{place}: {error.message}{slip}"
 
 
@@ -95,6 +99,8 @@ def _check_names(config: dict[str, Any]) -> None:
     ):
         for name in names:
             check(name, config["models"], place)
+    for name in finetune["keep"] or ():
+        check(name, variants, "finetune.keep")
     _check_files(config, check)
 
 

@@ -8,7 +8,9 @@ quote characters and U+2028 (so lines end at `\\n` alone and nothing is unquoted
 from __future__ import annotations
 
 import logging
+import math
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,7 +105,7 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
     places = {ours: names.index(theirs) for theirs, ours in columns.items() if theirs in names}
     for number, line in lines:
         fields = line.split("\t")
-        if "language" in places and fields[places["language"]] != language:
+        if "language" in places and fields[min(places["language"], len(fields) - 1)] != language:
             continue
         if len(fields) <= max(place for ours, place in places.items() if ours != "genre"):
             unusable.append((number, f"{len(fields)} fields of {len(names)}"))
@@ -130,17 +132,15 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
 
 def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
     """Numbered lines, ended by `\\n` alone."""
-    with open_archive(archive) as opened, opened.open(member) as file:
-        number = 0
-        try:
+    number = 0
+    try:
+        with open_archive(archive) as opened, opened.open(member) as file:
             for number, line in enumerate(file, start=1):
                 yield number, line.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise BadInput(f"{archive}: {member}, line {number}: not UTF-8 ({error.reason})") from error
-        except (zipfile.BadZipFile, EOFError, OSError) as error:
-            raise BadInput(
-                f"{archive}: {member} is corrupt after line {number} ({error}); delete the archive and fetch again"
-            ) from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{archive}: {member}, line {number}: not UTF-8 ({error.reason})") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise BadInput(f"{archive}: {member} is corrupt after line {number} ({error}); delete it and fetch again") from error
 
 
 def take_subset(table: pd.DataFrame, size: float | int, drawn_with: int | None) -> pd.DataFrame:
@@ -149,7 +149,7 @@ def take_subset(table: pd.DataFrame, size: float | int, drawn_with: int | None) 
     size: a count, or a fraction of the rows where it is a float up to 1.0 (rounded down). Raises BadInput where a count
     is more than there are.
     """
-    count = int(size * len(table)) if isinstance(size, float) else size
+    count = math.floor(size * len(table) + 1e-6) if isinstance(size, float) else size  # 0.29 * 100 is 28.999...
     if not 0 < count <= len(table):
         raise BadInput(f"corpus.subset: {size} asks for {count} of {len(table)} rows")
     if drawn_with is None:

@@ -27,7 +27,7 @@ log = logging.getLogger("carryover")
 MIRROR = "CARRYOVER_MIRROR"
 CONNECT_SECONDS, READ_SECONDS = 4.0, 60.0
 ATTEMPTS = 5  # to go on with a download that broke off; none to reach a server in the first place
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 
 
 def fetch(
@@ -40,8 +40,11 @@ def fetch(
     reached or is another.
     """
     source = locate(relative, url, os.environ.get(MIRROR) if mirrored else None)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot write {target}: {error.strerror}") from error
     if urlsplit(source).scheme in ("http", "https"):
         _download(source, partial)
     else:
@@ -52,7 +55,10 @@ def fetch(
     except BadInput:
         partial.unlink()
         raise
-    partial.replace(target)
+    try:
+        partial.replace(target)
+    except OSError as error:
+        raise BadInput(f"cannot write {target}: {error.strerror}") from error
     log.info("%s: %d bytes, sha256 %s", relative, target.stat().st_size, found)
     return found
 
@@ -113,7 +119,8 @@ def _download(url: str, partial: Path) -> None:
     problem = "it broke off"
     for _ in range(ATTEMPTS):
         have = partial.stat().st_size if partial.exists() else 0
-        headers = {"Range": f"bytes={have}-"} if have else {}
+        headers = {"Accept-Encoding": "identity"}  # the file's own bytes, which is what ranges and checksums count
+        headers |= {"Range": f"bytes={have}-"} if have else {}
         if token := os.environ.get("HF_TOKEN"):
             headers |= {"Authorization": f"Bearer {token}"} if urlsplit(url).hostname == "huggingface.co" else {}
         try:
@@ -128,10 +135,11 @@ def _download(url: str, partial: Path) -> None:
             raise BadInput(f"cannot fetch {url}: {error.response.status_code} {error.response.reason}; {remedy()}") from error
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             problem = type(error).__name__
-            grown = (partial.stat().st_size if partial.exists() else 0) > have
-            if not grown:
+            if (partial.stat().st_size if partial.exists() else 0) <= have:
                 raise BadInput(f"cannot reach {url} ({problem}); {remedy()}") from error
             log.info("%s broke off; going on", url)
+        except requests.RequestException as error:
+            raise BadInput(f"cannot fetch {url}: {error}; {remedy()}") from error
         except OSError as error:
             raise BadInput(f"cannot write {partial}: {error.strerror}") from error
     raise BadInput(f"cannot fetch {url}: {problem} {ATTEMPTS} times; run again to go on from what is there")
@@ -158,7 +166,8 @@ def _verify(relative: str, source: str, found: str, accepted: Sequence[str], fir
             files.write_text(lock, yaml.safe_dump({**locked, relative: found}))
         elif found != locked.get(relative):
             known = [*accepted, *filter(None, [locked.get(relative)])]
+            expected = " or ".join(known) or "one that the config lists (it lists none)"
             raise BadInput(
-                f"{source}: sha256 is {found}, expected {' or '.join(known)}; the download is damaged or another version: "
-                f"fetch again, or, if it is meant, add the checksum to fetch.files in the config"
+                f"{source}: sha256 is {found}, expected {expected}; the download is damaged or another version: "
+                "fetch again, or, if it is meant, add the checksum to fetch.files in the config"
             )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ def whole(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise BadInput(f"cannot write {path}: {error.strerror or error}; nothing was left half-written") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be what could not be made
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -36,7 +36,8 @@ def fingerprint(script: Path, library: Path = LIBRARY) -> str:
     """
     digest = hashlib.sha256(_content(script).encode())
     for path in closure(script, library):
-        digest.update(f"\0{path.relative_to(library).as_posix()}\0{_content(path)}".encode())
+        name = path.relative_to(library).as_posix() if path.is_relative_to(library) else path.name
+        digest.update(f"\0{name}\0{_content(path)}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -171,7 +171,7 @@ def _tokenizer(language: str) -> MosesTokenizer:
 def pretokenised(text: str, language: str) -> str:
     """Training text: Moses-tokenised, as in the published archive; words apart where the script has no spaces."""
     if language == "th":  # already apart, without punctuation; Moses would tear vowel signs and tone marks from their letters
-        return text.replace("~", " ")
+        return " ".join(text.replace("~", " ").split())
     apart = re.sub(r" ?([。，])", r" \1 ", text.replace("~", " "))  # Moses leaves a full-width stop at its word
     return _tokenizer(language).tokenize(apart.strip(), escape=False, return_str=True)
 

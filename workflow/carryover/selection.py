@@ -85,9 +85,9 @@ def adopting_overlay(selected: Sequence[str], runs: list[dict[str, Any]], varian
     """
     seeds = sorted({seed for run in runs if run["train"] == "en" for seed in run["seeds"]}) or [0]
     english = [run for run in runs if run["train"] == "en"]
-    added = [{"variant": variant, "train": language, "seeds": seeds} for language in selected]
+    added = [{"variant": variant, "train": language, "seeds": list(seeds)} for language in selected]
     overlay: dict[str, Any] = {"finetune": {"runs": [*english, *added]}}
     if selected:
         overlay["finetune"]["sets"] = {"selected": ["en", *selected]}
-        overlay["finetune"]["runs"].append({"variant": variant, "train": "selected", "seeds": seeds})
+        overlay["finetune"]["runs"].append({"variant": variant, "train": "selected", "seeds": list(seeds)})
     return yaml.safe_dump(overlay, sort_keys=False, allow_unicode=True)

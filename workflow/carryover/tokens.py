@@ -115,8 +115,8 @@ def tokenize(
             if excess > 0:
                 spans = [(len(before), len(premise)), (len(before) + len(premise) + len(middle), len(hypothesis))]
                 ids, cut = _shorten(ids, encoding, spans, excess)
-                counts["premise_cut"] += 1
-                counts["hypothesis_cut"] += cut
+                counts["premise_cut"] += cut[0]
+                counts["hypothesis_cut"] += cut[1]
             rows.append(ids)
     dataset = XNLIDataset(
         ids=np.concatenate(rows),
@@ -143,8 +143,12 @@ def split_template(template: str) -> tuple[str, str, str]:
     fields = [field for _, field, _, _ in parts if field is not None]
     if fields != ["premise", "hypothesis"]:
         raise BadInput(f"tokens.templates: {template!r} needs {{premise}} and then {{hypothesis}}, once each")
-    literals = [literal for literal, *_ in parts]
-    return literals[0], literals[1], literals[2] if len(literals) > 2 else ""
+    between = ["", "", ""]  # a doubled brace splits what stands before a field in two
+    place = 0
+    for literal, field, _, _ in parts:
+        between[place] += literal
+        place += field is not None
+    return between[0], between[1], between[2]
 
 
 def label_token(tokenizer: Tokenizer, prompts: Sequence[str], label: str) -> int:
@@ -164,8 +168,8 @@ def label_token(tokenizer: Tokenizer, prompts: Sequence[str], label: str) -> int
     return found.pop()
 
 
-def _shorten(ids: np.ndarray, encoding: Encoding, spans: list[tuple[int, int]], excess: int) -> tuple[np.ndarray, bool]:
-    """Without `excess` tokens from the end of the premise and, where that is not enough, of the hypothesis."""
+def _shorten(ids: np.ndarray, encoding: Encoding, spans: list[tuple[int, int]], excess: int) -> tuple[np.ndarray, list[bool]]:
+    """Without `excess` tokens from the end of the premise and, where that is not enough, of the hypothesis; which were cut."""
     offsets = np.array(encoding.offsets)
     keep = np.ones(len(ids), dtype=bool)
     cuts = []
@@ -177,7 +181,7 @@ def _shorten(ids: np.ndarray, encoding: Encoding, spans: list[tuple[int, int]], 
         cuts.append(len(gone) > 0)
     if excess > 0:
         raise BadInput("tokens.max_length is too short for the prompt's own words")
-    return ids[keep], cuts[1]
+    return ids[keep], cuts
 
 
 def apply_view(table: pd.DataFrame, view: str, seed: int) -> pd.DataFrame:
