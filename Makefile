@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint format report-zip clean
+.PHONY: help demo test test-slow lint format report-zip sample-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -46,6 +46,13 @@ format: $(VENV)/installed-dev ## rewrite in the project's style
 
 report-zip: $(VENV)/installed ## Snakemake's own report of a finished study
 	$(SNAKEMAKE) --report results/$(STUDY)/snakemake-report.zip
+
+SHOWN = regimes zero_shot fertility hyperparameters pretraining data selection
+
+sample-docs: $(VENV)/installed ## put the finished sample study's tables and figure into docs/sample (figures, no text)
+	mkdir -p docs/sample
+	PYTHONPATH=workflow $(BIN)/python -m carryover.summary results/sample > docs/sample/results.txt
+	cp $(SHOWN:%=results/sample/tables/%.csv) results/sample/figures/regimes.svg results/sample/jobs.csv docs/sample
 
 clean: ## remove results and downloads, not the virtual environment
 	rm -rf results data/downloads

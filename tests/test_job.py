@@ -99,6 +99,7 @@ def test_a_bug_leaves_its_traceback_in_the_log(run):
     assert process.returncode == 1
     told = paths["log"].read_text()
     assert "Traceback" in told and 'raise ZeroDivisionError("a slip of ours")' in told
+    assert "Traceback" not in process.stderr
     assert "error: ZeroDivisionError: a slip of ours" in process.stderr.splitlines()[-1]
     assert not paths["provenance"].exists()
 

@@ -148,7 +148,7 @@ def published() -> dict:
 def adopted(config: dict, selected: list[str]) -> dict:
     """The study with the overlay on top, merged as Snakemake does and resolved."""
     finetune = config["finetune"]
-    overlay = yaml.safe_load(adopting_overlay(selected, finetune["runs"], finetune["primary_variant"], finetune["sets"]))
+    overlay = yaml.safe_load(adopting_overlay(selected, finetune["runs"], finetune["primary_variant"]))
     assert list(overlay) == ["finetune"]
     base = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     changes = overlay["finetune"]
@@ -176,6 +176,6 @@ def test_an_empty_proposal_trains_english_and_nothing_else(published):
 
 
 def test_the_overlay_can_be_read(published):
-    text = adopting_overlay(["fr"], published["finetune"]["runs"], "baseline", published["finetune"]["sets"])
+    text = adopting_overlay(["fr"], published["finetune"]["runs"], "baseline")
     assert "&id" not in text and "*id" not in text  # a person edits it: no anchors
     assert text.isascii()

@@ -85,9 +85,9 @@ def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: It
     except MemoryError:
         _fail("out of memory; give the rule more by --set-resources RULE:mem_mb=N", arguments.log, debug=arguments.debug)
     except KeyboardInterrupt:
-        _fail("interrupted; the next run goes on from the last checkpoint", arguments.log, debug=False)
+        _fail("interrupted; the next run goes on from the last checkpoint", arguments.log, debug=arguments.debug)
     except Exception as error:
-        _fail(f"{type(error).__name__}: {error}", arguments.log, debug=True)
+        _fail(f"{type(error).__name__}: {error}", arguments.log, debug=arguments.debug, unexpected=True)
 
 
 def _parse(inputs: list[str], outputs: list[str]) -> argparse.Namespace:
@@ -113,10 +113,16 @@ def _log_to(path: Path | None) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def _fail(message: str, path: Path | None, debug: bool) -> None:
-    if debug:
-        log.error(traceback.format_exc())
+def _fail(message: str, path: Path | None, debug: bool, unexpected: bool = False) -> None:
+    """One line on the screen and in the log; the traceback where it was asked for, and of a bug of ours in the log."""
     line = " ".join(message.split())
+    if debug or (unexpected and path is None):
+        log.error(traceback.format_exc())
+    elif unexpected:
+        record = log.makeRecord(log.name, logging.ERROR, __file__, 0, traceback.format_exc(), (), None)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                handler.emit(record)
     log.error("error: %s%s", line, f" (log: {path})" if path else "")
     sys.exit(1)
 

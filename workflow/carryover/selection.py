@@ -78,12 +78,13 @@ def _by_report(row: dict[str, Any], thresholds: Thresholds) -> tuple[int, str]:
     return 3, f"tier 3: in no other tier ({shown})"
 
 
-def adopting_overlay(selected: Sequence[str], runs: list[dict[str, Any]], variant: str, sets: dict[str, list[str]]) -> str:
+def adopting_overlay(selected: Sequence[str], runs: list[dict[str, Any]], variant: str) -> str:
     """The YAML overlay that trains the selected languages: each alone, and one joint model of them with English.
 
-    runs: the study's own list, of which the English runs stay; sets: its named lists. Lists replace lists in an overlay.
+    runs: the study's own list, of which the English runs stay; lists replace lists in an overlay. The new runs have the
+    seeds of the English runs of `variant`.
     """
-    seeds = sorted({seed for run in runs if run["train"] == "en" for seed in run["seeds"]}) or [0]
+    seeds = sorted({seed for run in runs if (run["train"], run["variant"]) == ("en", variant) for seed in run["seeds"]}) or [0]
     english = [run for run in runs if run["train"] == "en"]
     added = [{"variant": variant, "train": language, "seeds": list(seeds)} for language in selected]
     overlay: dict[str, Any] = {"finetune": {"runs": [*english, *added]}}

@@ -141,7 +141,8 @@ def split_template(template: str) -> tuple[str, str, str]:
     except ValueError as error:
         raise BadInput(f"tokens.templates: {template!r}: {error}") from error
     fields = [field for _, field, _, _ in parts if field is not None]
-    if fields != ["premise", "hypothesis"]:
+    plain = not any(spec or conversion for _, _, spec, conversion in parts)
+    if fields != ["premise", "hypothesis"] or not plain:
         raise BadInput(f"tokens.templates: {template!r} needs {{premise}} and then {{hypothesis}}, once each")
     between = ["", "", ""]  # a doubled brace splits what stands before a field in two
     place = 0

@@ -22,7 +22,6 @@ if ENGLISH:
                 trainable=config["corpus"]["train_languages"],
                 variant=config["finetune"]["primary_variant"],
                 runs=config["finetune"]["runs"],
-                sets=config["finetune"]["sets"],
                 listed=sorted({language for run in RUNS.values() for language in run.languages}),
                 resamples=config["tables"]["resamples"],
                 seed=config["tables"]["seed"],

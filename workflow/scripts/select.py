@@ -32,7 +32,7 @@ def work(job: Job) -> None:
     selected = [entry["language"] for entry in entries if entry["selected"]]
     proposal = {"strategy": config["strategy"], "thresholds": vars(thresholds), "listed": config["listed"], "languages": entries}
     files.write_json(job.output("proposal"), proposal)
-    overlay = adopting_overlay(selected, config["runs"], config["variant"], config["sets"])
+    overlay = adopting_overlay(selected, config["runs"], config["variant"])
     files.write_text(job.output("overlay"), overlay)
 
 
