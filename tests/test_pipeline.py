@@ -270,17 +270,16 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_bits(project):
     for name, names in outputs.items():
         command += [f"--{name}", *(f"{target}/{file}" for file in names)]
     command += ["--key", json.dumps(made["key"]), "--scratch", "results/mini/scratch", "--log", f"{target}.log"]
-    environment = {**os.environ, "PYTHONPATH": "workflow", "PYTHONSAFEPATH": "1", "CARRYOVER_CHECKPOINT_SECONDS": "0.5"}
-    kills = 0
-    while kills < 2:
+    environment = {**os.environ, "PYTHONPATH": "workflow", "PYTHONSAFEPATH": "1", "CARRYOVER_CHECKPOINT_SECONDS": "1"}
+    for wait in (0.2, 0.9):
+        seen = set(project.glob("results/mini/scratch/*/update-*.pt"))
         running = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.DEVNULL)
-        time.sleep(6)
-        if running.poll() is not None:
-            break
+        while running.poll() is None and set(project.glob("results/mini/scratch/*/update-*.pt")) <= seen:
+            time.sleep(0.05)
+        time.sleep(wait)
+        assert running.poll() is None, "the run ended before it was killed"
         running.kill()
         running.wait()
-        kills += 1
-    assert kills > 0
     subprocess.run(command, cwd=project, env=environment, check=True, stderr=subprocess.DEVNULL)
     assert "going on from update-" in (project / f"{target}.log").read_text()
     assert (project / target / "model.safetensors").read_bytes() == whole
