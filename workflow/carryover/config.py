@@ -86,7 +86,7 @@ def _check_names(config: dict[str, Any]) -> None:
     for name, members in sets.items():
         if name in languages:
             raise BadInput(f"config: finetune.sets.{name}: a list of languages cannot have a language's name")
-        for member in members:
+        for member in members if name in {run["train"] for run in finetune["runs"]} else ():
             check(member, languages, f"finetune.sets.{name}")
     for language in config["corpus"]["train_languages"]:
         check(language, languages, "corpus.train_languages")

@@ -46,10 +46,8 @@ rule report:
         " --report {output.report:q} --jobs {output.jobs:q}"
 
 
-# The configuration with every default filled in, beside the results that it made, once they are there.
+# The configuration with every default filled in, beside the results that it made.
 rule config:
-    input:
-        report=ancient(f"{RESULTS}/report.html"),
     output:
         config=f"{RESULTS}/config.yaml",
         provenance=f"{RESULTS}/config.provenance.json",
