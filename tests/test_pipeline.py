@@ -109,7 +109,7 @@ def test_outputs_are_there_with_their_provenance(results):
     for path in results.glob("predictions/**/provenance.json"):
         made = json.loads(path.read_text())
         assert set(made["key"]) == {"code", "config"} and made["outputs"] and made["packages"]["torch"] == torch.__version__
-    assert len(list(results.glob("predictions/**/*.parquet"))) == 6 * 30 + 4 * 2
+    assert len(list(results.glob("predictions/**/*.parquet"))) == 5 * 30 + 4 * 2
     assert not list(results.glob("**/*.partial")) and not list(results.glob("scratch/*"))
 
 

@@ -17,6 +17,7 @@ rule finetune:
         f"{RESULTS}/logs/finetune/{{run}}.log",
     wildcard_constraints:
         run=runs_that(stay=True),
+    priority: 10  # the longest jobs first, so that none of them is left over at the end
     conda:
         "../../envs/carryover.yaml"
     threads: config["finetune"]["threads"]
