@@ -22,7 +22,8 @@ def clone(target: Path) -> Path:
 def snakemake(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs Snakemake there; output and errors together in `stdout`."""
     # What is asked for comes first: some options take all that follows them.
-    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", "--resources", "gpu=0"]
+    limits = [] if "--resources" in arguments else ["--resources", "gpu=0"]
+    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", *limits]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CARRYOVER")}
     return subprocess.run(
         command, cwd=directory, env={**inherited, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
