@@ -47,7 +47,6 @@ wildcard_constraints:
     split="dev|test|train",
     view="full|hypothesis|shuffled",
     model="|".join(config["models"]),
-    seed=r"\d+",
     run=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
 
 
