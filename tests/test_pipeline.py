@@ -166,14 +166,14 @@ def test_another_seed_adds_its_own_jobs(project):
 def test_dropping_a_run_deletes_nothing_and_trains_nothing(project):
     config = yaml.safe_load((project / "workflow/overlays/mini.yaml").read_text())
     jobs = planned(project, *overlay(project, "changed.yaml", {"finetune": {"runs": config["finetune"]["runs"][:-1]}}))
-    assert not {"finetune", "predict_all", "pretrain", "tokens"} & set(jobs)
+    assert not {"finetune", "predict_all", "pretrain", "tokens_evaluation", "tokens_training"} & set(jobs)
     assert (project / "results/mini/models/toy/full/one_epoch/joint/seed0/model.safetensors").exists()
 
 
 def test_one_language_fewer_trains_nothing(project):
     languages = [language for language in yaml.safe_load((project / "config.yaml").read_text())["languages"] if language != "vi"]
     jobs = planned(project, *overlay(project, "changed.yaml", {"languages": languages}))
-    assert not {"finetune", "pretrain", "tokens", "corpus_evaluation"} & set(jobs)
+    assert not {"finetune", "pretrain", "tokens_evaluation", "tokens_training", "corpus_evaluation"} & set(jobs)
 
 
 def test_a_comment_or_docstring_runs_nothing_and_an_edit_what_imports_it(project, tmp_path):

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sacremoses import MosesDetokenizer
 
 from carryover.errors import BadInput
 
@@ -165,7 +164,11 @@ def prepare_text(table: pd.DataFrame, language: str, split: str, detokenize: boo
     unsegment: remove the spaces of this language in every split (the course does this for zh).
     """
     joined = unsegment or (detokenize and split == "train" and language in UNSEGMENTED)
-    detokenizer = MosesDetokenizer(lang=language) if detokenize and split == "train" and not joined else None
+    detokenizer = None
+    if detokenize and split == "train" and not joined:
+        from sacremoses import MosesDetokenizer  # here, because its import takes longer than reading a dev set
+
+        detokenizer = MosesDetokenizer(lang=language)
     table = table.assign(published_premise=table["premise"], published_hypothesis=table["hypothesis"])
     for column in ("premise", "hypothesis"):
         if joined:

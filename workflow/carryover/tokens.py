@@ -11,16 +11,18 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from safetensors.numpy import save
-from safetensors.torch import load_file
 from tokenizers import Encoding, Tokenizer
 
 from carryover import files
 from carryover.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger("carryover")
 CHECKED_IN_CONTEXT = 100  # rows on which each label is tokenised after its prompt
@@ -30,6 +32,8 @@ ROWS_AT_ONCE = 10_000  # prompts that are tokenised together: an encoding holds 
 @dataclass(frozen=True)
 class XNLIDataset:
     """Tokenised prompts of one or more files.
+
+    PyTorch is imported where tensors are asked for: its import would be most of the time of a job that only tokenises.
 
     ids: all prompts in a row; offsets [n + 1]: where each begins; labels [n]: 0, 1 or 2; label_tokens [3]: the token of
     each label; pair_ids, premise_ids [n]: the example and the premise it shares with others of its file.
@@ -60,6 +64,8 @@ class XNLIDataset:
 
     def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
         """The handout's example: prompt and label as `input_ids`, and `labels` of -100 but for the last token."""
+        import torch
+
         answer = self.label_tokens[self.labels[row]]
         ids = torch.from_numpy(np.append(self.prompt(row), answer).astype(np.int64))
         labels = torch.full_like(ids, -100)
@@ -69,6 +75,8 @@ class XNLIDataset:
     @staticmethod
     def collate_fn(examples: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
         """Examples padded on the right to the longest: ids and mask with 0, labels with -100."""
+        import torch
+
         fill = {"input_ids": 0, "attention_mask": 0, "labels": -100}
         return {
             name: torch.nn.utils.rnn.pad_sequence([example[name] for example in examples], True, value)
@@ -78,6 +86,8 @@ class XNLIDataset:
 
 def load_tokens(paths: Sequence[Path]) -> XNLIDataset:
     """The rows of these files, one after the other; a single file stays on disk and is mapped into memory."""
+    from safetensors.torch import load_file
+
     parts = [{name: tensor.numpy() for name, tensor in load_file(path).items()} for path in paths]
     if len(parts) == 1:
         return XNLIDataset(**parts[0])

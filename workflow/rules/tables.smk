@@ -33,7 +33,7 @@ rule tables:
             *expand(f"{RESULTS}/corpus/{{language}}.evaluation.json", language=LANGUAGES),
             *expand(f"{RESULTS}/corpus/{{language}}.training.json", language=config["corpus"]["train_languages"]),
         ],
-        tokens=expand(f"{RESULTS}/tokens/full/{{language}}.{{split}}.json", language=LANGUAGES, split=("dev", "test")),
+        tokens=expand(f"{RESULTS}/tokens/full/{{language}}.evaluation.json", language=LANGUAGES),
         pretrain=expand(f"{RESULTS}/pretrain/{{model}}/pretrain.json", model=PRETRAINED),
         proposal=SELECTED,
         parity=expand(f"{RESULTS}/parity/{{model}}.json", model=plan.models_in_use(config)),

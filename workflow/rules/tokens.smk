@@ -1,14 +1,17 @@
-# Prompts as token ids: every split of a language under one view, once, for all the jobs that read them.
-rule tokens:
+# Prompts as token ids: the splits of a language under one view, tokenised once for all the jobs that read them.
+TOKENS = f"{RESULTS}/tokens/{{view}}/{{language}}"
+
+
+rule tokens_evaluation:
     input:
-        table=f"{RESULTS}/corpus/{{language}}.{{split}}.parquet",
+        tables=[f"{RESULTS}/corpus/{{language}}.{split}.parquet" for split in ("dev", "test")],
         tokenizer=TOKENIZER[0],
     output:
-        tokens=f"{RESULTS}/tokens/{{view}}/{{language}}.{{split}}.safetensors",
-        counts=f"{RESULTS}/tokens/{{view}}/{{language}}.{{split}}.json",
-        provenance=f"{RESULTS}/tokens/{{view}}/{{language}}.{{split}}.provenance.json",
+        tokens=[f"{TOKENS}.{split}.safetensors" for split in ("dev", "test")],
+        counts=f"{TOKENS}.evaluation.json",
+        provenance=f"{TOKENS}.evaluation.provenance.json",
     log:
-        f"{RESULTS}/logs/tokens/{{view}}/{{language}}.{{split}}.log",
+        f"{RESULTS}/logs/tokens/{{view}}/{{language}}.evaluation.log",
     conda:
         "../../envs/carryover.yaml"
     resources:
@@ -25,4 +28,16 @@ rule tokens:
         ),
     shell:
         "python $SCRIPTS/tokens.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --table {input.table:q} --tokenizer {input.tokenizer:q} --tokens {output.tokens:q} --counts {output.counts:q}"
+        " --tables {input.tables:q} --tokenizer {input.tokenizer:q} --tokens {output.tokens:q} --counts {output.counts:q}"
+
+
+use rule tokens_evaluation as tokens_training with:
+    input:
+        tables=f"{RESULTS}/corpus/{{language}}.train.parquet",
+        tokenizer=TOKENIZER[0],
+    output:
+        tokens=f"{TOKENS}.train.safetensors",
+        counts=f"{TOKENS}.training.json",
+        provenance=f"{TOKENS}.training.provenance.json",
+    log:
+        f"{RESULTS}/logs/tokens/{{view}}/{{language}}.training.log",

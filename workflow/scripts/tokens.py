@@ -1,4 +1,4 @@
-"""Tokenises the prompts of one language and split under one view."""
+"""Tokenises the prompts of one language under one view, split by split."""
 
 import pandas as pd
 
@@ -7,16 +7,17 @@ from carryover.job import Job, run_job
 
 
 def work(job: Job) -> None:
-    config = job.config
-    table = tokens.apply_view(pd.read_parquet(job.input("table")), config["view"], config["shuffle_seed"])
+    config, splits = job.config, {}
     made = tokenizer.load(job.input("tokenizer"))
-    dataset, counts = tokens.tokenize(table, made, config["template"], config["labels"], config["max_length"])
-    tokens.save_tokens(dataset, job.output("tokens"))
-    language, split = job.output("tokens").stem.rsplit(".", 1)
-    beyond = float((dataset.lengths > config["pretrained_positions"]).mean())
-    facts = {**counts, "mean_tokens": float(dataset.lengths.mean()), "beyond_pretraining": beyond}
-    files.write_json(job.output("counts"), {"language": language, "view": config["view"], "splits": {split: facts}})
+    for source, target in zip(job.inputs["tables"], job.outputs["tokens"], strict=True):
+        table = tokens.apply_view(pd.read_parquet(source), config["view"], config["shuffle_seed"])
+        dataset, counts = tokens.tokenize(table, made, config["template"], config["labels"], config["max_length"])
+        tokens.save_tokens(dataset, target)
+        beyond = float((dataset.lengths > config["pretrained_positions"]).mean())
+        language, split = target.stem.rsplit(".", 1)
+        splits[split] = {**counts, "mean_tokens": float(dataset.lengths.mean()), "beyond_pretraining": beyond}
+    files.write_json(job.output("counts"), {"language": language, "view": config["view"], "splits": splits})
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["table", "tokenizer"], outputs=["tokens", "counts"])
+    run_job(work, inputs=["tables", "tokenizer"], outputs=["tokens", "counts"])
