@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from carryover import pretraining, tokenizer, training
+from carryover import tokenizer, training
 from carryover.checkpoints import Checkpoints
 from carryover.errors import BadInput
-from carryover.pretraining import TextDataset, next_token_loss, pretrain, published_loss, validation_loss
+from carryover.pretraining import TextDataset, next_token_loss, pretrain, published_losses, validation_loss
 
 END = 96
 NONE = Checkpoints(None)
@@ -105,24 +105,16 @@ def test_line_of_one_token_has_nothing_to_predict(make_model):
     assert torch.isfinite(next_token_loss(model, [np.array([3])]))
 
 
-def test_published_loss_is_the_plain_padded_algorithm(make_model, twin):
-    """The course's: lines padded to the full length, logits at every position, every position counted. Padding is masked as
-    a key, and a padded position still has a state of its own."""
-    model, data = make_model(), text(9)
-    theirs, rows = twin(model), np.array([4, 0, 7, 2])
-    batch = {name: torch.stack([data[row][name] for row in rows]) for name in ("input_ids", "attention_mask")}
-    assert not batch["attention_mask"].all()
-    with torch.no_grad():
-        logits = theirs(**batch, position_ids=torch.arange(data.length).expand(4, -1)).logits
-    expected = F.cross_entropy(logits[:, :-1].flatten(0, 1), batch["input_ids"][:, 1:].flatten())
-    assert published_loss(model, data, rows) == pytest.approx(float(expected), abs=1e-5)
+def test_published_quantity_counts_padding_as_foretold():
+    """By hand: 3 + 1 of 2 x 4 positions are real; the running mean weights each point by its updates."""
+    data = TextDataset([np.array([1, 2, 3, 4]), np.array([5, END])], 5, END)
+    curve = [{"loss": 8.0, "updates": 3}, {"loss": 4.0, "updates": 1}]
+    assert published_losses(curve, data) == pytest.approx([8.0 / 2, 7.0 / 2])
 
 
-def test_published_loss_without_padding_is_the_loss(make_model):
-    model = make_model()
-    lines = np.random.default_rng(0).integers(0, 90, (6, 10))
-    data = TextDataset(list(lines), 10, END)
-    assert published_loss(model, data, np.arange(6)) == pytest.approx(next_token_loss(model, data.lines).item(), abs=1e-5)
+def test_published_quantity_without_padding_is_the_mean_loss():
+    data = TextDataset([np.arange(6), np.arange(6)], 6, END)
+    assert published_losses([{"loss": 5.0, "updates": 2}, {"loss": 3.0, "updates": 2}], data) == pytest.approx([5.0, 4.0])
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 100])
@@ -155,13 +147,12 @@ def test_toy_run_learns(make_model, make_recipe):
     assert len(history.epochs) == history.best_epoch == 6  # the last weights, and no choice among epochs
 
 
-def test_published_quantity_is_the_average_since_the_start(make_model, make_recipe, monkeypatch):
+def test_curve_ends_in_the_published_quantity(make_model, make_recipe, monkeypatch):
     monkeypatch.setattr(training, "WINDOW", 3)
-    values = iter([8.0, 4.0, 3.0, 1.0])
-    monkeypatch.setattr(pretraining, "published_loss", lambda model, data, rows: next(values))
-    history, facts = pretrain(make_model(), pattern(20, 0), pattern(3, 1), make_recipe(epochs=2), 0, NONE)
-    assert [point["published_loss"] for point in history.curve] == pytest.approx([8.0, 6.0, 5.0, 4.0])
-    assert facts["published_loss"] == pytest.approx(4.0)
+    data = text(20)
+    history, facts = pretrain(make_model(), data, text(3, seed=1), make_recipe(epochs=2), 0, NONE)
+    real = np.mean([(len(line) - 1) / (data.length - 1) for line in data.lines])
+    assert facts["published_loss"] == history.curve[-1]["published_loss"] == pytest.approx(history.train_loss * real)
 
 
 class Cut(Checkpoints):
@@ -177,7 +168,6 @@ class Cut(Checkpoints):
 
 
 def test_killed_run_ends_in_the_same_bits(make_model, make_recipe, tmp_path, monkeypatch):
-    """With dropout, which the published quantity draws too."""
     monkeypatch.setattr(training, "WINDOW", 4)
     data, held_out, recipe = text(30), text(5, seed=1), make_recipe(epochs=2)
     whole, runs = make_model(dropout=0.3), []

@@ -75,7 +75,8 @@ def pretraining(tables: Tables, words: Words) -> list[str]:
             f"{row['validation_loss']:.2f} nats per token, a perplexity of {row['validation_perplexity']:,.1f}."
         )
         said.append(
-            f"The quantity that was published, a running mean over all updates with padding counted, is "
+            f"The quantity that was published, a running mean over all updates with padding counted (here at a loss of 0, since "
+            f"it is not trained on), is "
             f"{row['published_loss']:.2f} here and {row['public_low']:.2f} to {row['public_high']:.2f} in "
             f"{int(row['public_runs'])} public runs on their text; it is no measure of a model."
         )

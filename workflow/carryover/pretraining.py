@@ -17,7 +17,7 @@ from carryover.checkpoints import Checkpoints
 from carryover.errors import BadInput
 from carryover.gpt2 import GPT2Model
 from carryover.losses import tied_cross_entropy
-from carryover.packing import Layout, pack
+from carryover.packing import pack
 from carryover.tokenizer import end_of_text, read_lines
 from carryover.training import History, Recipe, train
 
@@ -67,19 +67,16 @@ def next_token_loss(model: GPT2Model, lines: Sequence[np.ndarray]) -> Tensor:
     return tied_cross_entropy(model.forward_packed(batch).float(), model.token_embedding.weight, targets)
 
 
-@torch.no_grad()
-def published_loss(model: GPT2Model, data: TextDataset, rows: np.ndarray) -> float:
-    """The course's loss of a batch: every position counts, padding included, over lines padded to the full length."""
-    device = next(model.parameters()).device
-    batch = {name: torch.stack([data[row][name] for row in rows]).to(device) for name in ("input_ids", "attention_mask")}
-    ids, real = batch["input_ids"], batch["attention_mask"].bool()
-    lines, width = ids.shape
-    # Unlike in `GPT2Model.forward`, padding asks too: what it predicts is counted.
-    seen = torch.ones(width, width, dtype=torch.bool, device=device).tril() & real[:, None, :]
-    layout = Layout(lines, width, torch.arange(ids.numel(), device=device), seen[:, None])
-    hidden = model.encode(model.embed(ids.flatten(), torch.arange(width, device=device).repeat(lines)), layout)
-    states = model.final_layer_norm(hidden).view(lines, width, -1)[:, :-1].flatten(0, 1)
-    return float(tied_cross_entropy(states.float(), model.token_embedding.weight, ids[:, 1:].flatten()))
+def published_losses(curve: Sequence[dict[str, float]], data: TextDataset) -> np.ndarray:
+    """The quantity that the course publishes, at each point of a loss curve: the average since the start of the loss over
+    all positions, padding counted.
+
+    Its models are trained on padding and soon foretell it; ours never see it, so a padded position counts as a loss of 0.
+    """
+    updates = [point["updates"] for point in curve]
+    mean = np.cumsum([point["loss"] * count for point, count in zip(curve, updates, strict=True)]) / np.cumsum(updates)
+    real = sum(len(line) - 1 for line in data.lines) / (len(data) * (data.length - 1))
+    return mean * real
 
 
 @torch.no_grad()
@@ -99,12 +96,7 @@ def validation_loss(model: GPT2Model, data: TextDataset, batch_size: int = 32) -
 def pretrain(
     model: GPT2Model, data: TextDataset, held_out: TextDataset, recipe: Recipe, seed: int, checkpoints: Checkpoints
 ) -> tuple[History, dict[str, Any]]:
-    """Trains in place. Returns the history, each epoch with its validation loss, and the final measures in nats.
-
-    `published_loss` among them is the quantity that the course publishes, for comparison: the average since the start of
-    the loss over all positions, padding counted, here measured on one batch of each window of the curve before its update.
-    Padding is not trained on here, so it comes out higher than where it is.
-    """
+    """Trains in place. Returns the history, each epoch with its validation loss, and the final measures in nats."""
 
     def loss_of(rows: np.ndarray) -> Tensor:
         return next_token_loss(model, [data.lines[row] for row in rows])
@@ -112,18 +104,14 @@ def pretrain(
     def at_epoch_end() -> dict[str, Any]:
         return {"validation_loss": validation_loss(model, held_out)}
 
-    def probe(rows: np.ndarray) -> dict[str, float]:
-        return {"published_loss": published_loss(model, data, rows)}
-
-    history = train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, probe)
-    running = np.cumsum([point["published_loss"] for point in history.curve]) / np.arange(1, len(history.curve) + 1)
-    for point, mean in zip(history.curve, running, strict=True):
-        point["published_loss"] = float(mean)
+    history = train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints)
+    for point, published in zip(history.curve, published_losses(history.curve, data), strict=True):
+        point["published_loss"] = float(published)
     last = history.epochs[-1]["validation_loss"]
     facts = {
         "train_loss": history.train_loss,
         "validation_loss": last,
         "validation_perplexity": math.exp(last),
-        "published_loss": float(running[-1]),
+        "published_loss": history.curve[-1]["published_loss"],
     }
     return history, facts

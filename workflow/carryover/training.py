@@ -66,7 +66,6 @@ class History:
 
 Loss = Callable[[np.ndarray], Tensor]  # rows of the data to the mean loss over them
 EndOfEpoch = Callable[[], dict[str, Any]]  # facts about the model; `criterion`, where there, decides which epoch is kept
-Probe = Callable[[np.ndarray], dict[str, float]]  # further measures of a batch before its update, one batch a window
 
 
 def train(
@@ -77,7 +76,6 @@ def train(
     recipe: Recipe,
     seed: int,
     checkpoints: Checkpoints,
-    probe: Probe | None = None,
 ) -> History:
     """Trains in place; the model ends as after its best epoch (the last, where epochs have no criterion).
 
@@ -105,7 +103,6 @@ def train(
                 group["lr"] = lr
             ends = (update + 1) % per_epoch == 0
             point_due = len(window) + 1 == WINDOW or ends
-            probed = probe(chosen) if probe and point_due else {}
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                 loss = loss_of(chosen)
             loss.backward()
@@ -119,7 +116,7 @@ def train(
                 mean = _checked_mean(window, update, lr, batch)
                 examples = epoch * rows + min((batch + 1) * recipe.batch_size, rows)
                 point = {"step": update, "epoch": update / per_epoch, "examples": examples, "lr": lr, "loss": mean}
-                history.curve.append({**point, **probed, "updates": len(window)})
+                history.curve.append({**point, "updates": len(window)})
                 window = []
                 counter.advance(update - counter.done, loss=mean, lr=lr)
             if ends:
