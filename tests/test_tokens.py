@@ -1,5 +1,7 @@
 """Prompts as token ids: what stands in them, what is cut, and what a label is."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -296,3 +298,9 @@ def test_the_named_templates_work_with_gpt2_s_own_tokeniser(mirror, name):
     dataset, _ = tokens.tokenize(table(*PAIRS), made, TEMPLATES[name], LABELS, 1024)
     assert dataset.label_tokens.tolist() == [15, 16, 17]  # `0`, `1` and `2` in GPT-2's vocabulary
     assert made.decode(list(dataset.prompt(0))) == TEMPLATES[name].format(premise=PAIRS[0][0], hypothesis=PAIRS[0][1])
+
+
+def test_tokenising_does_not_load_torch():
+    """Its import would be most of the job."""
+    said = "import sys, carryover.tokens; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -5,6 +5,7 @@ A tokeniser is a directory that transformers opens: `tokenizer.json` and `tokeni
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -13,6 +14,7 @@ from carryover import files
 from carryover.errors import BadInput
 
 END_OF_TEXT = "<|endoftext|>"
+FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 def from_files(vocab: Path, merges: Path) -> Tokenizer:
@@ -63,7 +65,7 @@ def _byte_level(model: models.BPE) -> Tokenizer:
 
 def save(tokenizer: Tokenizer, directory: Path) -> None:
     """Writes the directory, whole."""
-    files.write_text(directory / "tokenizer.json", tokenizer.to_str())
+    files.write_text(directory / FILES[0], tokenizer.to_str())
     config = {
         "tokenizer_class": "GPT2TokenizerFast",
         "bos_token": END_OF_TEXT,
@@ -72,7 +74,14 @@ def save(tokenizer: Tokenizer, directory: Path) -> None:
         "add_prefix_space": False,
         "clean_up_tokenization_spaces": False,
     }
-    files.write_json(directory / "tokenizer_config.json", config)
+    files.write_json(directory / FILES[1], config)
+
+
+def copy_beside(model_files: Iterable[Path], directory: Path) -> None:
+    """Puts the tokeniser's files among these into a model's directory, whole."""
+    for path in model_files:
+        if path.name in FILES:
+            files.write_bytes(directory / path.name, path.read_bytes())
 
 
 def load(path: Path) -> Tokenizer:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from carryover import files
+from carryover import files, tokenizer
 from carryover.checkpoints import Checkpoints
 from carryover.devices import choose_device
 from carryover.gpt2 import GPT2Model
@@ -22,9 +22,7 @@ def work(job: Job) -> None:
     checkpoints = Checkpoints(job.resume_directory())
     history = finetune(model, data, dev, Recipe(**recipe), config["seed"], checkpoints)
     model.save_pretrained(directory)
-    for path in job.inputs["backbone"]:
-        if path.name.startswith("tokenizer"):
-            files.write_bytes(directory / path.name, path.read_bytes())
+    tokenizer.copy_beside(job.inputs["backbone"], directory)
     files.write_text(job.output("curve"), pd.DataFrame(history.curve).to_csv(index=False))
     accuracies = [
         {"epoch": entry["epoch"], "language": language, "accuracy": accuracy, "n": len(dev[language])}

@@ -1,6 +1,6 @@
 """Puts a pretrained model beside the tokeniser, once it is known to be a GPT-2 that fits it."""
 
-from carryover import files, tokenizer
+from carryover import tokenizer
 from carryover.errors import BadInput
 from carryover.gpt2 import GPT2Model
 from carryover.job import Job, run_job
@@ -15,8 +15,7 @@ def work(job: Job) -> None:
         )
     directory = job.outputs["model"][0].parent
     model.save_pretrained(directory)
-    for path in job.inputs["tokenizer"]:
-        files.write_bytes(directory / path.name, path.read_bytes())
+    tokenizer.copy_beside(job.inputs["tokenizer"], directory)
     job.facts["parameters"] = sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -34,8 +34,7 @@ def work(job: Job) -> None:
     history, facts = pretraining.pretrain(model, training, held_out, Recipe(**recipe), config["seed"], checkpoints)
     directory = job.outputs["model"][0].parent
     model.save_pretrained(directory)
-    for path in job.inputs["tokenizer"]:
-        files.write_bytes(directory / path.name, path.read_bytes())
+    tokenizer.copy_beside(job.inputs["tokenizer"], directory)
     curve = pd.DataFrame(history.curve)
     ends = {entry["epoch"]: entry["validation_loss"] for entry in history.epochs}
     files.write_text(job.output("curve"), curve.assign(validation_loss=curve["epoch"].map(ends)).to_csv(index=False))
