@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -302,5 +303,6 @@ def test_the_named_templates_work_with_gpt2_s_own_tokeniser(mirror, name):
 
 def test_tokenising_does_not_load_torch():
     """Its import would be most of the job."""
-    said = "import sys, carryover.tokens; print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout == "False\n"
+    library = Path(tokens.__file__).parent.parent
+    ask = [sys.executable, "-c", "import sys, carryover.tokens; print('torch' in sys.modules)"]
+    assert subprocess.run(ask, cwd=library, capture_output=True, text=True, check=True).stdout == "False\n"
