@@ -33,9 +33,11 @@ CONFIG = {
     "zero_shot_categories": {"good": 0.40, "moderate": 0.30},
     "trained": TRAINED,
     "digits": 1,
+    "beside": ["report", "public_runs", "literature"],
     "comparable": False,
     "not_comparable_because": "a toy model on the embedded corpus",
 }
+LOOK = {"listed": LANGUAGES, "confidence": 0.95, "palette": "okabe-ito", "order": "family"}
 SKILL = {
     ("lr_high", "en"): {"en": 0.45, "es": 0.18, "de": 0.12, "ar": 0.0, "th": None},
     ("baseline", "en"): {"en": 0.20, "es": 0.05, "de": 0.0, "ar": 0.0, "th": None},
@@ -209,7 +211,7 @@ def make_tables(study: Path, config: dict[str, object] = CONFIG) -> dict[str, pd
     return {path.stem: read_csv(path) for path in paths}
 
 
-def make_figures(study: Path, config: dict[str, object] = CONFIG) -> None:
+def make_figures(study: Path, config: dict[str, object] = LOOK) -> None:
     inputs = {
         "tables": sorted(study.glob("tables/*.csv")),
         "curves": sorted(study.glob("models/**/curve.csv")),

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from carryover import plan
-from carryover.config import load_schema, resolve
+from carryover.config import load_schema, recipe_of, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -156,7 +156,12 @@ def test_the_sample_study_trains_what_it_says():
 def test_the_published_study_trains_english_in_every_variant_and_the_report_s_models():
     config = shipped()
     runs = plan.trained_runs(config)
-    assert {run.variant for run in runs if run.train == "en"} == set(config["finetune"]["variants"])
+    variants = set(config["finetune"]["variants"])
+    assert {run.variant for run in runs if run.train == "en"} == variants - {"equal_updates"}
+    (short,) = [run for run in runs if run.variant == "equal_updates"]
+    rows, batch = config["corpus"]["expected_rows"]["train"], recipe_of(config, "baseline")["batch_size"]
+    assert short.train == "report"  # has as many updates as a model of one language
+    assert recipe_of(config, "equal_updates")["max_updates"] == -(-rows // batch)
     assert {run.train for run in runs} == {"en", "es", "fr", "de", "bg", "ar", "el", "hi", "report", "all"}
     assert len(next(run for run in runs if run.train == "all").languages) == 15
     assert [run.seed for run in plan.primary_english(config)] == [0, 1, 2]

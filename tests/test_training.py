@@ -199,6 +199,14 @@ def test_last_batch_of_an_epoch_may_be_smaller(make_model, make_recipe, monkeypa
     assert history.train_loss == pytest.approx(np.mean(values))
 
 
+def test_a_limit_on_updates_ends_training_within_an_epoch(make_model, make_recipe):
+    recipe = make_recipe(batch_size=4, epochs=3, max_updates=8)
+    assert orders(make_model(), recipe, 0) == orders(make_model(), make_recipe(batch_size=4, epochs=3), 0)[:8]
+    history = train(make_model(), 22, lambda rows: torch.ones(1, requires_grad=True).sum(), nothing, recipe, 0, NONE)
+    assert [entry["epoch"] for entry in history.epochs] == [1, 2]  # the last one, although it is cut, is evaluated
+    assert (history.curve[-1]["step"], history.curve[-1]["examples"], history.best_epoch) == (8, 30, 2)
+
+
 @pytest.mark.parametrize(
     ("criteria", "best"),
     [([0.2, 0.5, 0.3], 2), ([0.5, 0.5, 0.4], 1), ([0.1, 0.2, 0.3], 3), ([None] * 3, 3), ([0.0, -1.0, 0.0], 1)],

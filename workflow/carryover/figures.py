@@ -1,134 +1,50 @@
-"""The figures: each from a table, drawn as SVG and returned with the rows that it shows.
-
-Colours are Okabe and Ito's, which colour-blind readers tell apart; hatches, markers and line styles say the same again for
-print in grey. The same input gives the same bytes. Text stays text, so that any script renders with the reader's fonts.
-"""
+"""The figures: each from a table, returned with the rows that it shows. `carryover.drawing` has what they share."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
+from carryover.drawing import HATCHES, LINES, MARKERS, Drawn, Look, chance, empty, errors, panels, styled
 from carryover.labels import label_points
 from carryover.scoring import ABOVE
 from carryover.study import ENGLISH, OWN, ZERO_SHOT
-
-matplotlib.use("svg")
-STYLE = {
-    **{"svg.fonttype": "none", "svg.hashsalt": "carryover", "font.family": ["DejaVu Sans", "Arial", "sans-serif"]},
-    **{"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "hatch.linewidth": 0.6},
-    **{"axes.titlesize": 9, "axes.titlelocation": "left", "legend.frameon": False, "figure.constrained_layout.use": True},
-}
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#555555")
-HATCHES = ("", "////", "\\\\\\\\", "xxxx", "----", "++++", "||||")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LINES = ("-", "--", "-.", ":")
-WIDTH = 7.4  # inches, about a page's text
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a figure is drawn with: the languages' table (code, name, family, script), and the interval's confidence."""
-
-    languages: pd.DataFrame
-    confidence: float
-
-    def name(self, code: str) -> str:
-        return dict(zip(self.languages["language"], self.languages["name"], strict=True)).get(code, code)
-
-    def by_family(self, codes: Sequence[str]) -> list[str]:
-        """Codes by family, within it by script, both in the order in which they first appear in the languages' table."""
-        known = self.languages[self.languages["language"].isin(codes)]
-        families, scripts = list(known["family"].unique()), list(known["script"].unique())
-        place = {row.language: (families.index(row.family), scripts.index(row.script)) for row in known.itertuples()}
-        return sorted(codes, key=lambda code: place.get(code, (len(families), 0)))
-
-    def family(self, code: str) -> str:
-        return dict(zip(self.languages["language"], self.languages["family"], strict=True)).get(code, "")
-
-
-Drawn = tuple[str, pd.DataFrame]
-
-
-def _svg(figure: Figure) -> str:
-    target = io.StringIO()
-    figure.savefig(target, format="svg", metadata={"Date": None, "Creator": None})
-    lines = target.getvalue().splitlines()
-    return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def _empty(reason: str, columns: list[str]) -> Drawn:
-    figure = Figure(figsize=(WIDTH, 1))
-    figure.text(0.5, 0.5, reason, ha="center", va="center")
-    return _svg(figure), pd.DataFrame(columns=columns)
-
-
-def styled(draw: Callable[..., Drawn]) -> Callable[..., Drawn]:
-    """Draws under this module's style, whatever was set before."""
-
-    def wrapped(*arguments: object) -> Drawn:
-        with matplotlib.rc_context(STYLE):
-            return draw(*arguments)
-
-    return wrapped
-
-
-def _panels(count: int, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(WIDTH, height * -(-count // columns)))
-    axes = list(figure.subplots(-(-count // columns), columns, squeeze=False).flat)
-    for spare in axes[count:]:
-        spare.set_axis_off()
-    return figure, axes[:count]
-
-
-def _errors(table: pd.DataFrame) -> np.ndarray:
-    """Distances to the interval's ends [2, n], in per cent."""
-    below, above = table["accuracy"] - table["low"], table["high"] - table["accuracy"]
-    return 100 * np.clip(np.stack([below, above]).astype(float), 0, None)
-
-
-def _chance(axis: Axes, table: pd.DataFrame, vertical: bool = False) -> None:
-    line = axis.axvline if vertical else axis.axhline
-    line(100 * table["chance"].max(), color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="chance", zorder=3)
 
 
 @styled
 def regimes(table: pd.DataFrame, look: Look) -> Drawn:
     """Accuracy by language and regime, grouped by family. Bars without evidence above chance are hollow."""
     if table.empty:
-        return _empty("no fine-tuned model has been tested", list(table.columns))
+        return empty("no fine-tuned model has been tested", list(table.columns))
     names = sorted(dict.fromkeys(table["regime"]), key=lambda name: {ZERO_SHOT: 0, OWN: 1}.get(name, 2))
-    figure, axes = _panels(table["backbone"].nunique(), 3.4)
+    figure, axes = panels(table["backbone"].nunique(), 3.4)
     for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
-        order = look.by_family(list(dict.fromkeys(rows["language"])))
+        order = look.ordered(list(dict.fromkeys(rows["language"])))
         width = 0.82 / len(names)
         for place, name in enumerate(names):
             chosen = rows[rows["regime"] == name].set_index("language").reindex(order).dropna(subset=["accuracy"])
             x = np.array([order.index(code) for code in chosen.index]) + (place - (len(names) - 1) / 2) * width
             evident = (chosen["verdict"] == ABOVE).to_numpy()
-            style = {"edgecolor": COLOURS[place], "hatch": HATCHES[place], "linewidth": 0.8}
-            for some, face in ((evident, COLOURS[place]), (~evident, "white")):
+            style = {"edgecolor": look.colours[place], "hatch": HATCHES[place], "linewidth": 0.8}
+            for some, face in ((evident, look.colours[place]), (~evident, "white")):
                 edge = style | ({"edgecolor": "#222222"} if face != "white" else {})
                 axis.bar(x[some], 100 * chosen["accuracy"][some], width * 0.94, facecolor=face, **edge)
             axis.errorbar(
-                x, 100 * chosen["accuracy"], yerr=_errors(chosen), fmt="none", ecolor="#111111", elinewidth=0.9, capsize=1.5
+                x, 100 * chosen["accuracy"], yerr=errors(chosen), fmt="none", ecolor="#111111", elinewidth=0.9, capsize=1.5
             )
-            axis.bar([np.nan], [np.nan], facecolor=COLOURS[place], label=name, **style | {"edgecolor": "#222222"})
-        _chance(axis, rows)
+            axis.bar([np.nan], [np.nan], facecolor=look.colours[place], label=name, **style | {"edgecolor": "#222222"})
+        chance(axis, rows)
         axis.set_xticks(range(len(order)), [look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor")
         _family_borders(axis, order, look)
         axis.set(ylabel="accuracy (%)", xlim=(-0.6, len(order) - 0.4), ylim=(0, None))
         axis.set_title(backbone if len(axes) > 1 else "", pad=16)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names) + 1))
     columns = ["backbone", "regime", "language", "n", "accuracy", "low", "high", "chance", "verdict"]
-    return _svg(figure), table[columns]
+    return figure, table[columns]
 
 
 def _family_borders(axis: Axes, order: list[str], look: Look) -> None:
@@ -148,18 +64,18 @@ def _family_borders(axis: Axes, order: list[str], look: Look) -> None:
 def zero_shot(table: pd.DataFrame, look: Look) -> Drawn:
     """The English model on every language, by accuracy; hollow where there is no evidence above chance."""
     if table.empty:
-        return _empty("no English model has been tested", list(table.columns))
-    figure, axes = _panels(table["backbone"].nunique(), 0.9 + 0.24 * table["language"].nunique())
+        return empty("no English model has been tested", list(table.columns))
+    figure, axes = panels(table["backbone"].nunique(), 0.9 + 0.24 * table["language"].nunique())
     for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
         rows = rows.sort_values("accuracy", kind="stable")
         y = np.arange(len(rows))
-        _chance(axis, rows, vertical=True)
+        chance(axis, rows, vertical=True)
         if rows["published"].notna().any():
             same = (rows["comparison"] == "comparable").all()
             label = "published" if same else "published (another model or other data)"
-            axis.plot(100 * rows["published"], y, "|", color=COLOURS[5], markersize=11, markeredgewidth=1.6, label=label)
-        colour = COLOURS[0]
-        axis.errorbar(100 * rows["accuracy"], y, xerr=_errors(rows), fmt="none", ecolor=colour, elinewidth=1.2, capsize=2)
+            axis.plot(100 * rows["published"], y, "|", color=look.colours[5], markersize=11, markeredgewidth=1.6, label=label)
+        colour = look.colours[0]
+        axis.errorbar(100 * rows["accuracy"], y, xerr=errors(rows), fmt="none", ecolor=colour, elinewidth=1.2, capsize=2)
         for evident, face, label in ((True, colour, "above chance"), (False, "white", "no evidence above chance")):
             some = ((rows["verdict"] == ABOVE) == evident).to_numpy()
             axis.plot(100 * rows["accuracy"][some], y[some], "o", markerfacecolor=face, markeredgecolor=colour, label=label)
@@ -167,7 +83,7 @@ def zero_shot(table: pd.DataFrame, look: Look) -> Drawn:
         axis.set(xlabel="accuracy (%)", title=backbone if len(axes) > 1 else "")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     columns = ["backbone", "language", "n", "accuracy", "low", "high", "chance", "verdict", "published", "comparison"]
-    return _svg(figure), table[columns]
+    return figure, table[columns]
 
 
 def against(measure: str, words: str) -> Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame, Look], Drawn]:
@@ -179,13 +95,17 @@ def against(measure: str, words: str) -> Callable[[pd.DataFrame, pd.DataFrame, p
         table = zero_shot.merge(dev, on="language").dropna(subset=[measure])
         columns = ["backbone", "language", measure, "n", "accuracy", "low", "high", "chance", "verdict"]
         if table.empty:
-            return _empty(f"no language has both a zero-shot accuracy and {words}", columns)
-        figure, axes = _panels(table["backbone"].nunique(), 3.4)
+            return empty(f"no language has both a zero-shot accuracy and {words}", columns)
+        figure, axes = panels(table["backbone"].nunique(), 3.4)
         for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
-            _chance(axis, rows)
-            axis.errorbar(rows[measure], 100 * rows["accuracy"], yerr=_errors(rows), fmt="none", ecolor="#777777", elinewidth=1)
+            chance(axis, rows)
+            axis.errorbar(rows[measure], 100 * rows["accuracy"], yerr=errors(rows), fmt="none", ecolor="#777777", elinewidth=1)
             for place, (script, some) in enumerate(_scripts(rows, look)):
-                style = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)], "label": script}
+                style = {
+                    "color": look.colours[place % len(look.colours)],
+                    "marker": MARKERS[place % len(MARKERS)],
+                    "label": script,
+                }
                 axis.plot(some[measure], 100 * some["accuracy"], linestyle="none", markeredgecolor="#222222", **style)
             axis.set(xscale="log", xlabel=f"{words} (logarithmic)", ylabel="zero-shot accuracy (%)")
             ticks = [
@@ -199,7 +119,7 @@ def against(measure: str, words: str) -> Callable[[pd.DataFrame, pd.DataFrame, p
             label_points(axis, rows[measure], 100 * rows["accuracy"], [look.name(code) for code in rows["language"]])
             axis.set_title(f"{backbone + ': ' if len(axes) > 1 else ''}{_rho(correlation, backbone, measure, look)}")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-        return _svg(figure), table[columns]
+        return figure, table[columns]
 
     return draw
 
@@ -224,42 +144,42 @@ def _rho(correlation: pd.DataFrame, backbone: str, measure: str, look: Look) -> 
 
 
 @styled
-def pretraining(table: pd.DataFrame) -> Drawn:
+def pretraining(table: pd.DataFrame, look: Look) -> Drawn:
     """Training loss with the validation loss at each epoch's end, and the cumulative average that was published."""
     if table.empty:
-        return _empty("this study pretrains nothing: its model was downloaded", list(table.columns))
-    figure, axes = _panels(table["backbone"].nunique(), 2.9)
+        return empty("this study pretrains nothing: its model was downloaded", list(table.columns))
+    figure, axes = panels(table["backbone"].nunique(), 2.9)
     for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
-        axis.plot(rows["step"], rows["loss"], color=COLOURS[0], linewidth=1.1, label="training loss")
+        axis.plot(rows["step"], rows["loss"], color=look.colours[0], linewidth=1.1, label="training loss")
         axis.plot(
             rows["step"],
             rows["published_loss"],
-            color=COLOURS[6],
+            color=look.colours[6],
             linestyle=":",
             label="as published: running mean, padding counted",
         )
         held = rows.dropna(subset=["validation_loss"])
-        axis.plot(held["step"], held["validation_loss"], "s--", color=COLOURS[5], label="validation loss")
+        axis.plot(held["step"], held["validation_loss"], "s--", color=look.colours[5], label="validation loss")
         axis.set(xlabel="updates", ylabel="nats per token", title=backbone if len(axes) > 1 else "")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    return _svg(figure), table
+    return figure, table
 
 
 @styled
-def finetuning(table: pd.DataFrame) -> Drawn:
+def finetuning(table: pd.DataFrame, look: Look) -> Drawn:
     """The label's loss by examples seen: the English variants, and the other training texts."""
     if table.empty:
-        return _empty("nothing was fine-tuned", list(table.columns))
+        return empty("nothing was fine-tuned", list(table.columns))
     groups = [("trained on English, by variant", table[table["train"] == ENGLISH])]
     groups.append(("trained on other texts", table[table["train"] != ENGLISH]))
     groups = [(title, rows) for title, rows in groups if len(rows)]
-    figure, axes = _panels(len(groups), 2.6)
+    figure, axes = panels(len(groups), 2.6)
     several = table["backbone"].nunique() > 1
     for axis, (title, rows) in zip(axes, groups, strict=True):
         for place, ((backbone, variant, train, seed), run) in enumerate(rows.groupby(["backbone", "variant", "train", "seed"])):
             name = f"{variant} {train}" if train != ENGLISH else variant
             name += f", seed {seed}" if rows["seed"].nunique() > 1 else ""
-            line = {"color": COLOURS[place % len(COLOURS)], "linestyle": LINES[place // len(COLOURS) % len(LINES)]}
+            line = {"color": look.colours[place % len(look.colours)], "linestyle": LINES[place // len(look.colours) % len(LINES)]}
             smooth = run["loss"].rolling(max(1, len(run) // 40), min_periods=1).mean()
             axis.plot(run["examples"], smooth, linewidth=1.1, label=f"{backbone} {name}" if several else name, **line)
         axis.axhline(np.log(3), color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="three labels alike: ln 3")
@@ -267,18 +187,18 @@ def finetuning(table: pd.DataFrame) -> Drawn:
         axis.set(xlabel="examples", ylabel="nats per label", ylim=(0.9 * low, max(1.3, table["loss"].quantile(0.97))))
         axis.set_title(title)
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7.5)
-    return _svg(figure), table
+    return figure, table
 
 
 @styled
 def transfer_matrix(table: pd.DataFrame, look: Look) -> Drawn:
     """Trained on by tested on; a frame where the model has seen the language, grey figures without evidence above chance."""
     if table.empty:
-        return _empty("no model has been tested", list(table.columns))
-    figure, axes = _panels(table["backbone"].nunique(), 1.1 + 0.3 * table["train"].nunique())
+        return empty("no model has been tested", list(table.columns))
+    figure, axes = panels(table["backbone"].nunique(), 1.1 + 0.3 * table["train"].nunique())
     low, high = 100 * table["accuracy"].min(), 100 * table["accuracy"].max()
     for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
-        order = look.by_family(list(dict.fromkeys(rows["language"])))
+        order = look.ordered(list(dict.fromkeys(rows["language"])))
         trains = list(dict.fromkeys(rows["train"]))
         values = rows.pivot_table(index="train", columns="language", values="accuracy").reindex(trains)[order]
         mesh = axis.pcolormesh(
@@ -294,9 +214,7 @@ def transfer_matrix(table: pd.DataFrame, look: Look) -> Drawn:
                 x + 0.5, y + 0.5, f"{100 * row['accuracy']:.0f}", ha="center", va="center", fontsize=8, color=colour, **face
             )
             if row["seen"]:
-                axis.add_patch(
-                    matplotlib.patches.Rectangle((x + 0.04, y + 0.04), 0.92, 0.92, fill=False, edgecolor="#D55E00", linewidth=1.6)
-                )
+                axis.add_patch(Rectangle((x + 0.04, y + 0.04), 0.92, 0.92, fill=False, edgecolor="#D55E00", linewidth=1.6))
         axis.set_xticks(
             np.arange(len(order)) + 0.5, [look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor"
         )
@@ -306,7 +224,7 @@ def transfer_matrix(table: pd.DataFrame, look: Look) -> Drawn:
         axis.tick_params(length=0)
         axis.set(xlabel="tested on", ylabel="trained on", title=backbone if len(axes) > 1 else "")
         figure.colorbar(mesh, ax=axis, label="accuracy (%)", fraction=0.03, pad=0.01)
-    return _svg(figure), table
+    return figure, table
 
 
 @styled
@@ -314,9 +232,9 @@ def confusion(table: pd.DataFrame, look: Look) -> Drawn:
     """Gold label by answer of the English model, one panel a language; rows sum to 100 %."""
     table = table[table["train"] == ENGLISH]
     if table.empty:
-        return _empty("no English model has been tested", list(table.columns))
+        return empty("no English model has been tested", list(table.columns))
     shown = [(backbone, code) for backbone, rows in table.groupby("backbone") for code in dict.fromkeys(rows["language"])]
-    figure, axes = _panels(len(shown), 1.55, columns=5)
+    figure, axes = panels(len(shown), 1.55, columns=5)
     labels = list(dict.fromkeys(table["gold"]))
     for place, (axis, (backbone, code)) in enumerate(zip(axes, shown, strict=True)):
         rows = table[(table["backbone"] == backbone) & (table["language"] == code)]
@@ -333,4 +251,4 @@ def confusion(table: pd.DataFrame, look: Look) -> Drawn:
         axis.set_title(look.name(code) if table["backbone"].nunique() == 1 else f"{backbone}: {look.name(code)}")
         axis.set_aspect("equal")
         axis.set(ylabel="gold" if place % 5 == 0 else "", xlabel="answer" if place >= len(shown) - 5 else "")
-    return _svg(figure), table
+    return figure, table

@@ -35,7 +35,8 @@ WINDOW = 50  # updates between two points of the loss curve, and between two che
 @dataclass(frozen=True)
 class Recipe:
     """How to train. lr: the peak; warmup: the share of the updates over which it rises; clip: the largest gradient norm, 0
-    for any; schedule: `constant`, `linear` or `cosine` after the warm-up; precision: `fp32` or `bf16`."""
+    for any; schedule: `constant`, `linear` or `cosine` after the warm-up; precision: `fp32` or `bf16`; max_updates: where
+    training ends although epochs are left."""
 
     lr: float
     batch_size: int
@@ -47,6 +48,7 @@ class Recipe:
     schedule: str
     clip: float
     precision: str
+    max_updates: int | None = None
 
 
 @dataclass
@@ -85,7 +87,7 @@ def train(
     torch.manual_seed(seed)
     optimizer = FusedAdamW(model.parameters(), recipe.lr, recipe.betas, recipe.eps, recipe.weight_decay)
     per_epoch = math.ceil(rows / recipe.batch_size)
-    total = per_epoch * recipe.epochs
+    total = min(per_epoch * recipe.epochs, recipe.max_updates or per_epoch * recipe.epochs)
     history, update, best, window = History(), 0, None, []
     if state := checkpoints.load():
         update, best, window = _restore(state, model, optimizer, history)
@@ -96,12 +98,12 @@ def train(
         while update < total:
             epoch, batch = divmod(update, per_epoch)
             if order_of[0] != epoch:
-                order_of = (epoch, np.random.default_rng([seed, epoch]).permutation(rows))
+                order_of = (epoch, epoch_order(rows, seed, epoch))
             chosen = order_of[1][batch * recipe.batch_size : (batch + 1) * recipe.batch_size]
             lr = learning_rate(recipe, update, total)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            ends = (update + 1) % per_epoch == 0
+            ends = (update + 1) % per_epoch == 0 or update + 1 == total
             point_due = len(window) + 1 == WINDOW or ends
             with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
                 loss = loss_of(chosen)
@@ -129,6 +131,11 @@ def train(
     if best is not None:
         model.load_state_dict(best)
     return history
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The rows in the order in which this epoch, counted from 0, takes them."""
+    return np.random.default_rng([seed, epoch]).permutation(rows)
 
 
 def learning_rate(recipe: Recipe, update: int, total: int) -> float:

@@ -1,5 +1,6 @@
 # Every figure as SVG, and beside it the rows that it shows.
 DRAWN = ("regimes", "zero_shot", "premium", "fertility", "pretraining", "finetuning", "transfer_matrix", "confusion")
+LOOK = {"listed": LANGUAGES, "confidence": config["report"]["confidence"], **config["figures"]}
 
 
 rule figures:
@@ -27,7 +28,7 @@ rule figures:
     resources:
         mem_mb=2000,
     params:
-        key=key("figures", confidence=config["report"]["confidence"]),
+        key=key("figures", **LOOK),
     shell:
         "python $SCRIPTS/figures.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --tables {input.tables:q} --curves {input.curves:q} --pretrain {input.pretrain:q} --languages {input.languages:q}"

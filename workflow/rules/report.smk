@@ -37,6 +37,7 @@ rule report:
             study=config["study"],
             title=config["report"]["title"],
             digits=config["report"]["digits"],
+            beside=config["report"]["published"],
             resamples=config["tables"]["resamples"],
         ),
     shell:

@@ -8,7 +8,7 @@ from carryover.devices import choose_device
 from carryover.gpt2 import GPT2Model
 from carryover.job import Job, peak_memory_mb, run_job
 from carryover.tokens import load_tokens
-from carryover.training import Recipe, finetune
+from carryover.training import Recipe, epoch_order, finetune
 
 
 def work(job: Job) -> None:
@@ -30,13 +30,16 @@ def work(job: Job) -> None:
         for language, accuracy in entry["dev"].items()
     ]
     files.write_text(job.output("epochs"), pd.DataFrame(accuracies).to_csv(index=False))
+    examples = history.curve[-1]["examples"]
+    epochs, rest = divmod(examples, len(data))  # a limit on the updates can cut the last epoch
+    tokens = epochs * data.lengths.sum() + data.lengths[epoch_order(len(data), config["seed"], epochs)[:rest]].sum()
     facts = {
         "languages": config["languages"],
         "recipe": config["recipe"],
         "rows": len(data),
-        "examples": len(data) * recipe["epochs"],
+        "examples": examples,
         "updates": history.curve[-1]["step"],
-        "tokens": int(data.lengths.sum()) * recipe["epochs"],
+        "tokens": int(tokens),
         "train_loss": history.train_loss,
         "best_epoch": history.best_epoch,
         "dev_accuracy": history.epochs[history.best_epoch - 1]["criterion"],

@@ -1,0 +1,124 @@
+"""How every figure is drawn: its style and colours, the order of languages, and its rendering as SVG or PDF.
+
+The default colours are Okabe and Ito's, which colour-blind readers tell apart; hatches, markers and line styles say the same
+again for print in grey. The same figure gives the same bytes. In SVG text stays text, so that any script renders with the
+reader's fonts.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import wraps
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+matplotlib.use("svg")
+STYLE = {
+    **{"svg.fonttype": "none", "svg.hashsalt": "carryover", "font.family": ["DejaVu Sans", "Arial", "sans-serif"]},
+    **{"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "hatch.linewidth": 0.6},
+    **{"axes.titlesize": 9, "axes.titlelocation": "left", "legend.frameon": False, "figure.constrained_layout.use": True},
+    **{"pdf.fonttype": 42},  # TrueType: PDF readers can search the text
+}
+PALETTES = {
+    "okabe-ito": ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#555555"),
+    "tol-bright": ("#4477AA", "#CCBB44", "#228833", "#AA3377", "#66CCEE", "#EE6677", "#555555"),
+    "grey": ("#3A3A3A", "#B5B5B5", "#7A7A7A", "#D9D9D9", "#5A5A5A", "#111111", "#888888"),
+}
+HATCHES = ("", "////", "\\\\\\\\", "xxxx", "----", "++++", "||||")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
+WIDTH = 7.4  # inches, about a page's text
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a figure is drawn with.
+
+    languages: the languages' table (code, name, family, script); listed: their codes as the study lists them; confidence:
+    of the intervals; palette: a name of `PALETTES`; order: `family` or `listed`.
+    """
+
+    languages: pd.DataFrame
+    listed: Sequence[str]
+    confidence: float
+    palette: str
+    order: str
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        return PALETTES[self.palette]
+
+    def name(self, code: str) -> str:
+        return dict(zip(self.languages["language"], self.languages["name"], strict=True)).get(code, code)
+
+    def ordered(self, codes: Sequence[str]) -> list[str]:
+        """Codes as the study lists them, or by family, within it by script, both as first met in the languages' table."""
+        if self.order == "listed":
+            return sorted(codes, key=lambda code: self.listed.index(code) if code in self.listed else len(self.listed))
+        known = self.languages[self.languages["language"].isin(codes)]
+        families, scripts = list(known["family"].unique()), list(known["script"].unique())
+        place = {row.language: (families.index(row.family), scripts.index(row.script)) for row in known.itertuples()}
+        return sorted(codes, key=lambda code: place.get(code, (len(families), 0)))
+
+    def family(self, code: str) -> str:
+        return dict(zip(self.languages["language"], self.languages["family"], strict=True)).get(code, "")
+
+
+Drawn = tuple[Figure, pd.DataFrame]
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """The figure as an `svg` or `pdf` file, without a date."""
+    target = io.BytesIO()
+    dates = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(target, format=kind, metadata=dates[kind])
+    if kind == "pdf":
+        return target.getvalue()
+    lines = target.getvalue().decode().splitlines()
+    return ("\n".join(line.rstrip() for line in lines) + "\n").encode()
+
+
+def styled(draw: Callable[..., Drawn]) -> Callable[..., Drawn]:
+    """Draws under this module's style, whatever was set before."""
+
+    @wraps(draw)
+    def wrapped(*arguments: object) -> Drawn:
+        with matplotlib.rc_context(STYLE):
+            return draw(*arguments)
+
+    return wrapped
+
+
+def empty(reason: str, columns: Sequence[str]) -> Drawn:
+    """A figure that says why it shows nothing."""
+    figure = Figure(figsize=(WIDTH, 1))
+    figure.text(0.5, 0.5, reason, ha="center", va="center")
+    return figure, pd.DataFrame(columns=list(columns))
+
+
+def panels(count: int, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of so many panels, each `height` inches high."""
+    figure = Figure(figsize=(WIDTH, height * -(-count // columns)))
+    axes = list(figure.subplots(-(-count // columns), columns, squeeze=False).flat)
+    for spare in axes[count:]:
+        spare.set_axis_off()
+    return figure, axes[:count]
+
+
+def errors(table: pd.DataFrame) -> np.ndarray:
+    """Distances to the interval's ends [2, n], in per cent."""
+    below, above = table["accuracy"] - table["low"], table["high"] - table["accuracy"]
+    return 100 * np.clip(np.stack([below, above]).astype(float), 0, None)
+
+
+def chance(axis: Axes, table: pd.DataFrame, vertical: bool = False) -> None:
+    """The accuracy of the best constant answer, as a line."""
+    line = axis.axvline if vertical else axis.axhline
+    line(100 * table["chance"].max(), color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="chance", zorder=3)
