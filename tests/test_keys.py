@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from carryover.errors import BadInput
 from carryover.keys import canonical, closure, fingerprint, make_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +42,7 @@ def key(tmp_path_factory):
         for name, content in {**TREE, **(changes or {})}.items():
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content)
+            path.write_bytes(content.encode())
         return fingerprint(directory / "script.py", directory / "lib")
 
     return make
@@ -65,6 +66,8 @@ NOT_A_CHANGE = {
     "quotes": edit("lib/package/sub.py", '"words.txt"', "'words.txt'"),
     "the notation of a number": edit("lib/one.py", "21", "0x15"),
     "blank lines": {"lib/late.py": "\n\n\nZERO = 0\n\n\n"},
+    "Windows line endings": {name: text.replace("\n", "\r\n") for name, text in TREE.items()},
+    "a byte order mark": {"lib/late.py": "\ufeff" + TREE["lib/late.py"]},
     "an unrelated module": edit("lib/other.py", "1", "2"),
     "an unrelated module of a package in use": edit("lib/package/neighbour.py", "1", "2"),
     "a new module that nobody imports": {"lib/new.py": "x = 1\n"},
@@ -84,6 +87,10 @@ A_CHANGE = {
     "a package's __init__": {"lib/package/__init__.py": TREE["lib/package/__init__.py"] + "x = 1\n"},
     "a module that a package's __init__ imports relatively": edit("lib/deep.py", "1", "2"),
     "a declared data file": edit("lib/package/words.txt", "one", "two"),
+    "a data file declared with its type": {
+        "lib/late.py": 'ZERO = 0\nDATA_FILES: tuple[str, ...] = ("package/words.txt", "other.py")\n'
+    },
+    "a module imported by its name": {"lib/late.py": 'ZERO = 0\n__import__("importlib").import_module("lib.other")\n'},
     "a string that is no docstring": edit("lib/package/sub.py", "TWO = 2", 'TWO = 2\nNAME = "x"'),
     "the order of statements": {"lib/package/sub.py": 'TWO = 2\nDATA_FILES = ("words.txt",)\n'},
 }
@@ -97,6 +104,16 @@ def test_what_cannot_change_a_result_does_not_change_the_key(key, name):
 @pytest.mark.parametrize("name", A_CHANGE)
 def test_what_can_change_a_result_changes_the_key(key, name):
     assert key(A_CHANGE[name]) != key()
+
+
+@pytest.mark.parametrize("name", ["a data file declared with its type", "a module imported by its name"])
+def test_what_only_a_declaration_or_a_call_names_counts_with_its_content(key, name):
+    assert key(A_CHANGE[name] | edit("lib/other.py", "1", "2")) != key(A_CHANGE[name])
+
+
+def test_a_declared_file_that_is_not_there_is_named(key):
+    with pytest.raises(BadInput, match=r"sub\.py: DATA_FILES names .*nothing\.txt, which is not there"):
+        key(edit("lib/package/sub.py", "words.txt", "nothing.txt"))
 
 
 def test_all_the_changes_have_different_keys(key):
@@ -139,6 +156,35 @@ def test_values_of_different_types_are_different_keys(one, other):
 def test_what_json_cannot_hold_is_refused(value, error):
     with pytest.raises(error):
         canonical({"x": value})
+
+
+# What Python versions have parsed differently, or write differently: f-strings, type parameters' fields, numbers, characters
+# that only some versions' Unicode tables know.
+SYNTAX = r"""
+def f(x: int = 1_000, /, *rest, key=0x10, **more) -> "text":
+    width, point = 3, 2
+    with (open("a") as a, open("b") as b):
+        lines = [*a, *b]
+    text = f"{x:{width}}" f"{x:>{width}.{point}f}" "plain" f"{x!r:}{{}}{x = }" f""
+    match x:
+        case {"a": [1, *_], **others} if others: return -1j
+        case int() | None: return 1e400
+    try:
+        return lambda *a, k=1.0, **b: (yield lines)
+    except* (OSError, ValueError) as group:
+        raise group from None
+class A(dict, metaclass=type):
+    names: tuple[str, ...] = ("\N{BULLET}", "ไทย", "🫩", u"u", b"\xff", ...)
+    @property
+    async def each(self): return [y async for y in self if (z := y) is not None][::2, ...]
+"""
+SYNTAX_FINGERPRINT = "1aa00d3087d24bfb"
+
+
+def test_every_python_version_has_the_same_key(tmp_path):
+    """The expected value is one that Python 3.11, 3.12 and 3.13 gave; where they are at hand, test_project asks them."""
+    (tmp_path / "syntax.py").write_text(SYNTAX, encoding="utf-8")
+    assert fingerprint(tmp_path / "syntax.py") == SYNTAX_FINGERPRINT
 
 
 # ------------------------------------------------------------------------------------------ the real scripts

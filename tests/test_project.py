@@ -13,6 +13,7 @@ import yaml
 
 from carryover.keys import fingerprint
 from study_runner import PROJECT, clone, snakemake
+from test_keys import SYNTAX
 
 
 def pins(path: Path) -> set[str]:
@@ -67,12 +68,13 @@ def test_every_gpu_job_of_the_published_study_asks_for_one(tmp_path):
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
-def test_the_key_is_the_same_on_other_pythons(version):
+def test_the_key_is_the_same_on_other_pythons(version, tmp_path):
     candidates = [shutil.which(f"python{version}"), *map(str, Path.home().glob(f".pyenv/versions/{version}*/bin/python"))]
     works = [name for name in candidates if name and subprocess.run([name, "-c", ""], capture_output=True).returncode == 0]
     if not works:
         pytest.skip(f"no Python {version} on this machine")
-    scripts = sorted((PROJECT / "workflow/scripts").glob("*.py"))
+    (tmp_path / "syntax.py").write_text(SYNTAX, encoding="utf-8")
+    scripts = [tmp_path / "syntax.py", *sorted((PROJECT / "workflow/scripts").glob("*.py"))]
     code = "import sys; from pathlib import Path; from carryover.keys import fingerprint\n"
     code += "print(*[fingerprint(Path(name)) for name in sys.argv[1:]])"
     command = [works[-1], "-c", code, *map(str, scripts)]
