@@ -159,3 +159,13 @@ def test_one_path_is_one_path(job):
     assert job.input("model").name == "a"
     with pytest.raises(ValueError, match="unpack"):
         job.input("train")
+
+
+def test_more_paths_than_a_command_line_holds_come_by_a_file(run, tmp_path):
+    paths = tmp_path / "paths"
+    paths.write_text("".join(f"{tmp_path}/{number:0100d}\n" for number in range(20_000)))
+    made, outputs = run("world", "--more", f"@{paths}")
+    assert made.returncode == 0, made.stderr
+    assert outputs["copy"].read_text() == "hello world"
+    (tmp_path / "none").write_text("\n")
+    assert run("world", "--more", f"@{tmp_path / 'none'}")[0].returncode == 0

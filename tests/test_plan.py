@@ -1,5 +1,7 @@
 """What a configuration asks for, on configurations small enough to be read."""
 
+import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -171,3 +173,19 @@ def test_the_published_study_trains_english_in_every_variant_and_the_report_s_mo
 def test_the_mini_study_asks_each_trained_language_what_its_hypotheses_alone_give_away():
     runs = plan.trained_runs(shipped("mini.yaml"))
     assert {run.train for run in runs if run.view == "hypothesis"} == {"en", "fr", "es"}
+
+
+def test_a_pattern_matches_its_paths_and_no_other():
+    parts = [["gpt2", "toy"], ["full"], ["base", "base.1", "a+b"], ["en", "de", "joint"], ["seed0", "seed1", "seed10"]]
+    every = ["/".join(path) for path in itertools.product(*parts)]
+    some = [path for place, path in enumerate(every) if place % 7 and place % 5]
+    for chosen in (every, some, every[:1], []):
+        compiled = re.compile(plan.pattern(chosen))
+        assert [path for path in every if compiled.fullmatch(path)] == chosen
+        assert not compiled.fullmatch("toy/full/baseX1/en/seed0")
+
+
+def test_the_pattern_of_a_thousand_runs_is_short_and_always_the_same():
+    runs = [f"toy/full/v{variant}/{train}/seed{seed}" for variant in range(20) for train in "abcdefghij" for seed in range(5)]
+    assert plan.pattern(runs) == plan.pattern(reversed(runs))
+    assert len(plan.pattern(runs)) < 300

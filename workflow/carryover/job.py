@@ -91,7 +91,8 @@ def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: It
 
 
 def _parse(inputs: list[str], outputs: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__, fromfile_prefix_chars="@")
+    parser.convert_arg_line_to_args = str.splitlines  # a line a path, and none for an empty line
     parser.add_argument("--key", required=True, help="canonical JSON of the rule's config and code (carryover.keys)")
     parser.add_argument("--log", type=Path, help="where the log goes, beside the screen")
     parser.add_argument("--provenance", type=Path, help="where to record how the outputs were made")

@@ -122,13 +122,12 @@ def tokens_of(split):
 def runs_that(stay):
     """A constraint on {run}: the runs whose models stay on disk, or those whose models go once they have predicted."""
     keep = config["finetune"]["keep"]
-    chosen = [run.path for run in RUNS.values() if (keep is None or run.variant in keep) == stay]
-    return "|".join(chosen) or "(?!)"
+    return plan.pattern(run.path for run in RUNS.values() if (keep is None or run.variant in keep) == stay)
 
 
 def asked(languages):
     """A constraint on {run}/{view}: those that are asked exactly these languages."""
-    return "|".join(f"{run}/{view}" for (run, view), theirs in PREDICTIONS.items() if theirs == languages)
+    return plan.pattern(f"{run}/{view}" for (run, view), theirs in PREDICTIONS.items() if theirs == languages)
 
 
 onstart:

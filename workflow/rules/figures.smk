@@ -31,5 +31,6 @@ rule figures:
         key=key("figures", **LOOK),
     shell:
         "python $SCRIPTS/figures.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --tables {input.tables:q} --curves {input.curves:q} --pretrain {input.pretrain:q} --languages {input.languages:q}"
+        " --curves @<(printf '%s\\n' {input.curves:q})"  # a list that grows with the runs outgrows a command line
+        " --tables {input.tables:q} --pretrain {input.pretrain:q} --languages {input.languages:q}"
         " --figures {output.figures:q} --data {output.data:q}"

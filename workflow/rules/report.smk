@@ -42,8 +42,9 @@ rule report:
         ),
     shell:
         "python $SCRIPTS/report.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --training @<(printf '%s\\n' {input.training:q}) --made @<(printf '%s\\n' {input.made:q})"
         " --tables {input.tables:q} --figures {input.figures:q} --data {input.data:q} --generations {input.generations:q}"
-        " --training {input.training:q} --made {input.made:q} --templates {input.templates:q} --languages {input.languages:q}"
+        " --templates {input.templates:q} --languages {input.languages:q}"
         " --report {output.report:q} --jobs {output.jobs:q}"
 
 

@@ -56,6 +56,6 @@ rule tables:
         ),
     shell:
         "python $SCRIPTS/tables.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --predictions {input.predictions:q} --training {input.training:q} --fertility {input.fertility:q}"
-        " --published {input.published:q} --corpus {input.corpus:q} --tokens {input.tokens:q} --pretrain {input.pretrain:q}"
-        " --proposal {input.proposal:q} --parity {input.parity:q} --tables {output.tables:q}"
+        " --predictions @<(printf '%s\\n' {input.predictions:q}) --training @<(printf '%s\\n' {input.training:q})"
+        " --fertility {input.fertility:q} --published {input.published:q} --corpus {input.corpus:q} --tokens {input.tokens:q}"
+        " --pretrain {input.pretrain:q} --proposal {input.proposal:q} --parity {input.parity:q} --tables {output.tables:q}"
