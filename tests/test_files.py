@@ -100,3 +100,15 @@ def test_json_keeps_the_order_and_the_letters(tmp_path):
 def test_sha256_is_of_the_whole_file(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     assert files.sha256(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+
+
+def test_what_a_killed_writer_left_goes_with_the_next(tmp_path):
+    (tmp_path / ".model[1].bin.4711.partial").write_bytes(b"half of the o")
+    (tmp_path / ".model[1].bin.other").write_bytes(b"somebody's")
+    files.write_bytes(tmp_path / "model[1].bin", b"new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".model[1].bin.other", "model[1].bin"]
+
+
+def test_a_file_that_went_away_is_one_line(tmp_path):
+    with pytest.raises(BadInput, match=r"cannot read .*gone: No such file or directory; make it again"):
+        files.sha256(tmp_path / "gone")

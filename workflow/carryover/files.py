@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -17,13 +18,15 @@ from carryover.errors import BadInput
 def whole(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; renames it on success, removes it on any error.
 
-    A killed process leaves either the old file or none. An OSError (a full disk, a read-only folder) becomes a
-    `BadInput` that names the file.
+    A killed process leaves either the old file or none, and a partial file that the next writer removes. An OSError (a full
+    disk, a read-only folder) becomes a `BadInput` that names the file.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+            left.unlink(missing_ok=True)
         yield partial
         with partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -53,6 +56,9 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def sha256(path: str | Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The SHA-256 of a file, in hexadecimal. Raises BadInput where it cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadInput(f"cannot read {path}: {error.strerror or error}; make it again by running Snakemake again") from error

@@ -26,6 +26,7 @@ from typing import Any
 
 from carryover import files
 from carryover.errors import BadInput
+from carryover.heartbeat import start_heartbeat
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "snakemake")
 log = logging.getLogger("carryover")
@@ -67,6 +68,7 @@ def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: It
     """Parses the command line, runs `work`, writes the provenance; exits with status 1 where it fails."""
     arguments = _parse(list(inputs), list(outputs))
     _log_to(arguments.log)
+    start_heartbeat(arguments.minutes)
     job = Job(
         key=arguments.key,
         config=json.loads(arguments.key)["config"],
@@ -97,6 +99,7 @@ def _parse(inputs: list[str], outputs: list[str]) -> argparse.Namespace:
     parser.add_argument("--log", type=Path, help="where the log goes, beside the screen")
     parser.add_argument("--provenance", type=Path, help="where to record how the outputs were made")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job was given; 0 means the CPU")
+    parser.add_argument("--minutes", type=float, default=0, help="the time limit; 0 means none")
     parser.add_argument("--scratch", type=Path, help="where checkpoints of unfinished jobs lie")
     parser.add_argument("--debug", action="store_true", default=bool(os.environ.get("CARRYOVER_DEBUG")))
     for name in (*inputs, *outputs):

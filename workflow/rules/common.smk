@@ -38,6 +38,12 @@ shell.prefix("; ".join(environment).replace("{", "{{").replace("}", "}}") + "; "
 # Where files come from is in no key; fetching runs where Snakemake does, and so inherits this.
 os.environ.update(FETCH_URLS=json.dumps({file["path"]: file["url"] for file in FILES.values()}))
 
+if "gpu" not in workflow.global_resources and workflow.is_main_process:  # not in `onstart`, which a dry run does not reach
+    print(
+        "no limit on gpu: all GPU jobs may start at once, and wait for a free GPU while they hold their cores; "
+        "add --resources gpu=N (0 runs on the CPU)",
+        file=sys.stderr,
+    )
 if missing := plan.without_training_text(config):
     print(f"no training text in this source, evaluated zero-shot only: {', '.join(missing)}", file=sys.stderr)
 
@@ -138,5 +144,3 @@ onstart:
     ]
     if lacking := unreachable(sources):
         sys.exit(f"error: cannot reach {', '.join(lacking)}; {remedy()}")
-    if "gpu" not in workflow.global_resources:
-        print("no limit on gpu: all GPU jobs may start at once; add --resources gpu=N (0 runs on the CPU)", file=sys.stderr)

@@ -15,6 +15,7 @@ rule corpus_evaluation:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+        runtime=120,
     params:
         key=key(
             "corpus",
@@ -24,7 +25,7 @@ rule corpus_evaluation:
         ),
     shell:
         "python $SCRIPTS/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"
+        " --minutes {resources.runtime} --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"
 
 
 rule corpus_training:
@@ -40,6 +41,7 @@ rule corpus_training:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+        runtime=120,
     params:
         key=key(
             "corpus",
@@ -52,4 +54,4 @@ rule corpus_training:
         ),
     shell:
         "python $SCRIPTS/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"
+        " --minutes {resources.runtime} --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"

@@ -13,8 +13,10 @@ rule fertility:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=4000,
+        runtime=120,
     params:
         key=key("fertility", **config["fertility"]),
     shell:
         "python $SCRIPTS/fertility.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --minutes {resources.runtime}"
         " --train {input.train:q} --dev {input.dev:q} --tokenizer {input.tokenizer:q} --fertility {output.fertility:q}"

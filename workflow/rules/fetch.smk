@@ -12,6 +12,8 @@ rule fetch:
     retries: 0
     conda:
         "../../envs/carryover.yaml"
+    resources:
+        runtime=240,
     params:
         key=key(
             "fetch",
@@ -21,4 +23,4 @@ rule fetch:
         ),
     shell:
         "python $SCRIPTS/fetch.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --source {input.source:q} --lock config.lock.yaml --file {output.file:q}"
+        " --minutes {resources.runtime} --source {input.source:q} --lock config.lock.yaml --file {output.file:q}"

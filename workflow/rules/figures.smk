@@ -27,10 +27,12 @@ rule figures:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+        runtime=120,
     params:
         key=key("figures", **LOOK),
     shell:
         "python $SCRIPTS/figures.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --minutes {resources.runtime}"
         " --curves @<(printf '%s\\n' {input.curves:q})"  # a list that grows with the runs outgrows a command line
         " --tables {input.tables:q} --pretrain {input.pretrain:q} --languages {input.languages:q}"
         " --figures {output.figures:q} --data {output.data:q}"

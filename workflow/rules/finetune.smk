@@ -35,6 +35,7 @@ rule finetune:
         ),
     shell:
         "python $SCRIPTS/finetune.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --minutes {resources.runtime}"
         " --gpu {resources.gpu} --scratch $SCRATCH --backbone {input.model:q} --train {input.train:q} --dev {input.dev:q}"
         " --model {output.model:q} --curve {output.curve:q} --epochs {output.epochs:q} --facts {output.facts:q}"
 

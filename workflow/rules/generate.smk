@@ -13,8 +13,9 @@ rule generate:
     resources:
         gpu=1,
         mem_mb=6000,
+        runtime=120,
     params:
         key=key("generate", **config["generate"]),
     shell:
         "python $SCRIPTS/generate.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --gpu {resources.gpu} --models {input.models:q} --texts {output.texts:q}"
+        " --minutes {resources.runtime} --gpu {resources.gpu} --models {input.models:q} --texts {output.texts:q}"

@@ -14,9 +14,11 @@ if any(file["url"].startswith("mini:") for file in FILES.values()):
             f"{RESULTS}/logs/mini.log",
         conda:
             "../../envs/carryover.yaml"
+        resources:
+            runtime=120,
         params:
             key=key("mini"),
         shell:
             "python $SCRIPTS/mini.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-            " --frames {input.frames:q} --sources {input.sources:q}"
+            " --minutes {resources.runtime} --frames {input.frames:q} --sources {input.sources:q}"
             " --evaluation {output.evaluation:q} --training {output.training:q} --text {output.text:q}"

@@ -12,8 +12,9 @@ rule models:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=4000,
+        runtime=120,
     params:
         key=key("models"),
     shell:
         "python $SCRIPTS/models.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --files {input.files:q} --tokenizer {input.tokenizer:q} --model {output.model:q}"
+        " --minutes {resources.runtime} --files {input.files:q} --tokenizer {input.tokenizer:q} --model {output.model:q}"

@@ -11,8 +11,9 @@ rule parity:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=6000,
+        runtime=120,
     params:
         key=key("parity", model=lambda wildcards: wildcards.model, **config["parity"]),
     shell:
         "python $SCRIPTS/parity.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --model {input.model:q} --facts {output.facts:q}"
+        " --minutes {resources.runtime} --model {input.model:q} --facts {output.facts:q}"

@@ -37,4 +37,5 @@ for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.valu
             key=key("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
         shell:
             "python $SCRIPTS/predict.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+            " --minutes {resources.runtime}"
             " --gpu {resources.gpu} --model {input.model:q} --tokens {input.tokens:q} --predictions {output.predictions:q}"

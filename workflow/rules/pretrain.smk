@@ -21,5 +21,6 @@ rule pretrain:
         key=key("pretrain", **{name: value for name, value in config["pretrain"].items() if name != "text"}),
     shell:
         "python $SCRIPTS/pretrain.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --minutes {resources.runtime}"
         " --gpu {resources.gpu} --scratch $SCRATCH --text {input.text:q} --tokenizer {input.tokenizer:q}"
         " --model {output.model:q} --curve {output.curve:q} --facts {output.facts:q}"

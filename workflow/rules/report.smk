@@ -30,6 +30,7 @@ rule report:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+        runtime=120,
     params:
         key=key(
             "report",
@@ -42,6 +43,7 @@ rule report:
         ),
     shell:
         "python $SCRIPTS/report.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --minutes {resources.runtime}"
         " --training @<(printf '%s\\n' {input.training:q}) --made @<(printf '%s\\n' {input.made:q})"
         " --tables {input.tables:q} --figures {input.figures:q} --data {input.data:q} --generations {input.generations:q}"
         " --templates {input.templates:q} --languages {input.languages:q}"
@@ -57,8 +59,10 @@ rule config:
         f"{RESULTS}/logs/config.log",
     conda:
         "../../envs/carryover.yaml"
+    resources:
+        runtime=120,
     params:
         key=key("config", resolved=config),
     shell:
         "python $SCRIPTS/config.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --config {output.config:q}"
+        " --minutes {resources.runtime} --config {output.config:q}"

@@ -15,6 +15,8 @@ if ENGLISH:
             f"{RESULTS}/logs/select.log",
         conda:
             "../../envs/carryover.yaml"
+        resources:
+            runtime=120,
         params:
             key=key(
                 "select",
@@ -28,5 +30,5 @@ if ENGLISH:
             ),
         shell:
             "python $SCRIPTS/select.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-            " --predictions {input.predictions:q} --fertility {input.fertility:q}"
+            " --minutes {resources.runtime} --predictions {input.predictions:q} --fertility {input.fertility:q}"
             " --proposal {output.proposal:q} --overlay {output.overlay:q}"

@@ -46,6 +46,7 @@ rule tables:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=4000,
+        runtime=120,
     params:
         key=key(
             "tables",
@@ -56,6 +57,7 @@ rule tables:
         ),
     shell:
         "python $SCRIPTS/tables.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --minutes {resources.runtime}"
         " --predictions @<(printf '%s\\n' {input.predictions:q}) --training @<(printf '%s\\n' {input.training:q})"
         " --fertility {input.fertility:q} --published {input.published:q} --corpus {input.corpus:q} --tokens {input.tokens:q}"
         " --pretrain {input.pretrain:q} --proposal {input.proposal:q} --parity {input.parity:q} --tables {output.tables:q}"

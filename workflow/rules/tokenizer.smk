@@ -15,6 +15,7 @@ rule tokenizer:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+        runtime=120,
     params:
         key=key(
             "tokenizer",
@@ -23,4 +24,4 @@ rule tokenizer:
         ),
     shell:
         "python $SCRIPTS/tokenizer.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --files {input.files:q} --tokenizer {output.tokenizer:q}"
+        " --minutes {resources.runtime} --files {input.files:q} --tokenizer {output.tokenizer:q}"

@@ -16,6 +16,7 @@ rule tokens_evaluation:
         "../../envs/carryover.yaml"
     resources:
         mem_mb=2000,
+        runtime=120,
     params:
         key=key(
             "tokens",
@@ -28,6 +29,7 @@ rule tokens_evaluation:
         ),
     shell:
         "python $SCRIPTS/tokens.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --minutes {resources.runtime}"
         " --tables {input.tables:q} --tokenizer {input.tokenizer:q} --tokens {output.tokens:q} --counts {output.counts:q}"
 
 
