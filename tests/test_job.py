@@ -15,9 +15,15 @@ from carryover.keys import canonical
 LIBRARY = Path(__file__).resolve().parent.parent / "workflow"
 SCRIPT = '''"""A job of the tests."""
 
+import logging
+import os
+from pathlib import Path
+
 from carryover.errors import BadInput
 from carryover.job import run_job
 from carryover import files
+
+log = logging.getLogger("carryover")
 
 
 def work(job):
@@ -28,6 +34,14 @@ def work(job):
         raise ZeroDivisionError("a slip of ours")
     if what == "memory":
         raise MemoryError
+    if what == "memory of torch":
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+    if what == "private":
+        home = str(Path.home())
+        log.info("reads %s of %s with %s", home + "/data/x", "https://me:word@host/file", os.environ["MIRROR_TOKEN"])
+        job.facts["where"] = home + "/data/x"
+    if what == "private bug":
+        raise KeyError(str(Path.home() / "data/x"))
     files.write_text(job.output("copy"), job.input("text").read_text() + what)
     job.facts["letters"] = len(what)
 
@@ -73,6 +87,7 @@ def test_provenance_tells_how_the_outputs_were_made(run, tmp_path):
     assert told["seconds"] >= 0
     assert told["peak_memory_mb"] > 1
     assert "started" in told and "host" in told and "platform" in told and "git_commit" in told
+    assert told["device"].endswith("CPU")
 
 
 def test_bad_input_is_one_line_without_a_traceback(run):
@@ -104,10 +119,35 @@ def test_a_bug_leaves_its_traceback_in_the_log(run):
     assert not paths["provenance"].exists()
 
 
-def test_too_little_memory_says_how_to_give_more(run):
-    process, _ = run("memory")
+@pytest.mark.parametrize("what", ["memory", "memory of torch"])
+def test_too_little_memory_says_how_to_give_more(run, what):
+    process, _ = run(what)
     assert process.returncode == 1
-    assert "out of memory" in process.stderr and "mem_mb" in process.stderr
+    (line,) = process.stderr.strip().splitlines()
+    assert "out of memory" in line and "mem_mb" in line
+
+
+@pytest.mark.parametrize("what", ["private", "private bug"])
+def test_home_directory_and_secrets_stay_out_of_log_and_provenance(run, tmp_path, what):
+    """The project lies under the home directory too: the traceback of a bug names files there."""
+    process, paths = run(what, HOME=str(tmp_path), MIRROR_TOKEN="s3cret-of-mine")
+    told = process.stderr + paths["log"].read_text()
+    if what == "private":
+        assert process.returncode == 0, process.stderr
+        assert "reads ~/data/x of https://***@host/file with ***" in told
+        told += paths["provenance"].read_text()
+        assert json.loads(paths["provenance"].read_text())["facts"]["where"] == "~/data/x"
+    else:
+        assert process.returncode == 1 and "Traceback" in told and 'File "~/job.py"' in told
+    assert str(tmp_path) not in told and "s3cret" not in told and "word" not in told
+
+
+def test_a_log_that_cannot_be_written_is_one_line(run, tmp_path):
+    (tmp_path / "out").write_text("a file where the folder should be")
+    process, _ = run("work")
+    assert process.returncode == 1
+    (line,) = process.stderr.strip().splitlines()
+    assert line.startswith("error: cannot write the log")
 
 
 def test_an_unknown_argument_is_refused(run):

@@ -1,7 +1,8 @@
 """What every script shares: its arguments, its log, its provenance, and how it fails.
 
 A script calls `run_job(work, inputs=..., outputs=...)`; `work` gets a `Job`. Bad input ends it with one line and status
-1; anything unexpected leaves its traceback in the log and one line on the screen.
+1; anything unexpected leaves its traceback in the log and one line on the screen. A job that is asked to stop ends with
+one line and the status that shells use: 143 for SIGTERM, 130 for Ctrl-C, 129 for a closed terminal.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import platform
+import re
 import resource
 import subprocess
 import sys
@@ -24,11 +26,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from carryover import files
+from carryover import files, stopping
+from carryover.discretion import discreet
 from carryover.errors import BadInput
 from carryover.heartbeat import start_heartbeat
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "snakemake")
+OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory")  # torch's errors are RuntimeErrors
 log = logging.getLogger("carryover")
 
 
@@ -65,8 +69,9 @@ class Job:
 
 
 def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: Iterable[str] = ()) -> None:
-    """Parses the command line, runs `work`, writes the provenance; exits with status 1 where it fails."""
+    """Parses the command line, runs `work`, writes the provenance; exits with another status than 0 where it fails."""
     arguments = _parse(list(inputs), list(outputs))
+    stopping.listen()
     _log_to(arguments.log)
     start_heartbeat(arguments.minutes)
     job = Job(
@@ -81,14 +86,16 @@ def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: It
     try:
         work(job)
         if arguments.provenance:
-            files.write_json(arguments.provenance, _provenance(job, started, time.monotonic() - clock))
+            files.write_json(arguments.provenance, _discreet(_provenance(job, started, time.monotonic() - clock)))
+        stopping.silence()
     except BadInput as error:
         _fail(str(error), arguments.log, debug=arguments.debug)
-    except MemoryError:
-        _fail("out of memory; give the rule more by --set-resources RULE:mem_mb=N", arguments.log, debug=arguments.debug)
-    except KeyboardInterrupt:
-        _fail("interrupted; the next run goes on from the last checkpoint", arguments.log, debug=arguments.debug)
+    except stopping.Stopped as stop:
+        _fail(str(stop), arguments.log, debug=arguments.debug, status=stop.status)
     except Exception as error:
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+            message = f"out of memory ({error}); give the rule more by --set-resources RULE:mem_mb=N, on a GPU a larger one"
+            _fail(message.replace(" ()", ""), arguments.log, debug=arguments.debug)
         _fail(f"{type(error).__name__}: {error}", arguments.log, debug=arguments.debug, unexpected=True)
 
 
@@ -107,18 +114,30 @@ def _parse(inputs: list[str], outputs: list[str]) -> argparse.Namespace:
     return parser.parse_args()
 
 
+class _Discreet(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return discreet(super().format(record))
+
+
 def _log_to(path: Path | None) -> None:
+    logging.raiseExceptions = False  # a log on a full disk must not bury the job's own line under its traceback
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
     if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handlers.append(logging.FileHandler(path, mode="w", encoding="utf-8"))
+        except OSError as error:
+            sys.exit(f"error: cannot write the log {path}: {error.strerror or error}")
+    for handler in handlers:
+        handler.setFormatter(_Discreet("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=handlers)
     for chatty in ("urllib3", "matplotlib", "fontTools"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-def _fail(message: str, path: Path | None, debug: bool, unexpected: bool = False) -> None:
+def _fail(message: str, path: Path | None, debug: bool, unexpected: bool = False, status: int = 1) -> None:
     """One line on the screen and in the log; the traceback where it was asked for, and of a bug of ours in the log."""
+    stopping.silence()
     line = " ".join(message.split())
     if debug or (unexpected and path is None):
         log.error(traceback.format_exc())
@@ -128,7 +147,7 @@ def _fail(message: str, path: Path | None, debug: bool, unexpected: bool = False
             if isinstance(handler, logging.FileHandler):
                 handler.emit(record)
     log.error("error: %s%s", line, f" (log: {path})" if path else "")
-    sys.exit(1)
+    sys.exit(status)
 
 
 def _provenance(job: Job, started: datetime, seconds: float) -> dict[str, Any]:
@@ -141,11 +160,23 @@ def _provenance(job: Job, started: datetime, seconds: float) -> dict[str, Any]:
         "seconds": round(seconds, 3),
         "peak_memory_mb": round(peak_memory_mb()),
         "host": platform.node(),
+        "device": _device(),
         "platform": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "git_commit": _git_commit(),
     }
+
+
+def _discreet(facts: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(discreet(json.dumps(facts, ensure_ascii=False)))
+
+
+def _device() -> str:
+    """The GPU that the job computed on, or the kind of processor; torch is asked only where the job used it."""
+    torch = sys.modules.get("torch")
+    used = torch is not None and torch.cuda.is_initialized()
+    return torch.cuda.get_device_name() if used else f"{platform.machine()} CPU"
 
 
 def peak_memory_mb() -> float:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from carryover import stopping
 from carryover.adamw import FusedAdamW
 from carryover.checkpoints import Checkpoints
 from carryover.errors import BadInput
@@ -94,7 +95,7 @@ def train(
     started = time.monotonic() - history.seconds
     order_of: tuple[int, np.ndarray] = (-1, np.empty(0))
     model.train()
-    with progress("training", total, update) as counter:
+    with progress("training", total, update) as counter, stopping.deferred():
         while update < total:
             epoch, batch = divmod(update, per_epoch)
             if order_of[0] != epoch:
@@ -124,7 +125,7 @@ def train(
             if ends:
                 best = _end_epoch(model, epoch + 1, at_epoch_end(), history, best)
                 model.train()
-            if checkpoints.due() and update < total:
+            if update < total and checkpoints.due() and _is_finite(model):
                 history.seconds = time.monotonic() - started
                 checkpoints.save(update, _state(model, optimizer, history, update, best, window))
     history.seconds = time.monotonic() - started
@@ -160,6 +161,11 @@ def _checked_mean(window: list[Tensor], update: int, lr: float, batch: int) -> f
             "latest); nothing of this run is kept: lower the recipe's lr, or give it warmup or clip"
         )
     return float(losses.mean())
+
+
+def _is_finite(model: GPT2Model) -> bool:
+    """Whether all weights are numbers: a run that went on from others could only fail again."""
+    return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
 
 
 def _end_epoch(model: GPT2Model, epoch: int, facts: dict[str, Any], history: History, best: dict | None) -> dict | None:
