@@ -50,7 +50,7 @@ def _watch(last: LastWords, limit: float) -> None:
         if now - spoke >= SECONDS_OF_SILENCE:
             busy = time.process_time() - last.used
             log.info(
-                "nothing new for %.0f s (%.0f s of processor time), at %s; last: %s", now - last.time, busy, _at(), last.words
+                "nothing new for %.0f s (%.1f s of processor time), at %s; last: %s", now - last.time, busy, _at(), last.words
             )
             spoke = now
         time.sleep(min(spoke + SECONDS_OF_SILENCE, deadline) - now)
