@@ -6,6 +6,7 @@ import copy
 import difflib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jsonschema
 import yaml
@@ -105,8 +106,14 @@ def _check_names(config: dict[str, Any]) -> None:
 
 
 def _check_files(config: dict[str, Any], check: Any) -> None:
-    """Every section names files that `fetch.files` has."""
+    """Every section names files that `fetch.files` has, and their URLs are safe to use and to show."""
     known = config["fetch"]["files"]
+    for name, file in known.items():
+        parts = urlsplit(file["url"])
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise BadInput(f"config: fetch.files.{name}.url: over plain http anyone can change the file; use https or a mirror")
+        if parts.password or (parts.username and parts.scheme in ("http", "https")):
+            raise BadInput(f"config: fetch.files.{name}.url: a login in it would be shown in the report; put it into ~/.netrc")
     for section, key in (("corpus", "evaluation"), ("corpus", "training"), ("pretrain", "text")):
         check(config[section][key], known, f"{section}.{key}")
     for key in {"files": ("vocab", "merges"), "train": ("text",)}[config["tokenizer"]["source"]]:

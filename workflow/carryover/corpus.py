@@ -24,6 +24,7 @@ log = logging.getLogger("carryover")
 
 LABELS = {"entailment": 0, "contradiction": 1, "contradictory": 1, "neutral": 2}  # the handout's numbers
 LABEL_NAMES = ("entailment", "contradiction", "neutral")
+LARGEST_MEMBER = 1 << 29  # bytes unpacked; the largest published member has 200 MB
 UNSEGMENTED = ("zh", "th")
 MOST_UNUSABLE = 0.01  # more of the rows than this, and the file is not what it should be
 COLUMNS = {  # published name -> ours
@@ -134,6 +135,9 @@ def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         with open_archive(archive) as opened, opened.open(member) as file:
+            # No more than the declared size is ever unpacked, and nothing of it to a file.
+            if (size := opened.getinfo(member).file_size) > LARGEST_MEMBER:
+                raise BadInput(f"{archive}: {member} unpacks to {size} bytes, more than {LARGEST_MEMBER}: not a file of XNLI")
             for number, line in enumerate(file, start=1):
                 yield number, line.decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Files from a URL, a `file://` URL, a path or a mirror: resumable, verified, whole.
+"""Files from an https URL, a `file://` URL, a path or a mirror: resumable, verified, whole.
 
 A mirror (the environment variable CARRYOVER_MIRROR: a directory or a base URL) changes where a file comes from, never
 which: the accepted checksums are the config's. A file whose checksum nobody knows is recorded in a lock file on first use
@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import requests
 import yaml
-from filelock import FileLock
+from filelock import FileLock, SoftFileLock
 
 from carryover import files
 from carryover.errors import BadInput
@@ -106,6 +107,7 @@ def _copy(source: str, partial: Path) -> None:
     try:
         shutil.copyfile(path, partial)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise BadInput(f"cannot copy {path} to {partial.parent}: {error.strerror}") from error
 
 
@@ -128,6 +130,8 @@ def _download(url: str, partial: Path) -> None:
                 if response.status_code == 416:  # nothing after what is there: complete, or another file
                     return
                 response.raise_for_status()
+                if url.startswith("https:") and not all(hop.url.startswith("https:") for hop in (*response.history, response)):
+                    raise BadInput(f"cannot fetch {url}: it redirects to plain http, where anyone can change it; {remedy()}")
                 resumed = response.status_code == 206
                 _receive(response, partial, have if resumed else 0)
                 return
@@ -156,10 +160,25 @@ def _receive(response: requests.Response, partial: Path, have: int) -> None:
         raise requests.ConnectionError(f"{partial.stat().st_size} of {expected} bytes")
 
 
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Nobody else is in here with this file; on a file system without locks, by a file that says so."""
+    held = FileLock(f"{lock}.lock")
+    try:
+        held.acquire()
+    except OSError:
+        held = SoftFileLock(f"{lock}.softlock")
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
 def _verify(relative: str, source: str, found: str, accepted: Sequence[str], first_use: bool, lock: Path) -> None:
     if found in accepted:
         return
-    with FileLock(f"{lock}.lock"):
+    with _alone(lock):
         locked = (yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.exists() else None) or {}
         if first_use and relative not in locked:
             log.info("%s: checksum not known before; recorded in %s: commit that file", relative, lock.name)

@@ -38,6 +38,17 @@ def whole(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """What goes wrong inside becomes a `BadInput` that names the file: a file of the pipeline's own, damaged or cut off."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:  # readers raise what they like
+        raise BadInput(f"{path}: damaged or cut off ({type(error).__name__}: {error}); delete it and run again") from error
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Writes UTF-8 text, whole."""
     with whole(path) as partial:

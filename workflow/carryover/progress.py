@@ -19,7 +19,7 @@ class Progress:
 
     def __init__(self, name: str, total: int, done: int = 0) -> None:
         self.name, self.total, self.done = name, total, done
-        self._bar = tqdm(total=total, initial=done, desc=name, leave=False, disable=not sys.stderr.isatty())
+        self._bar = tqdm(total=total, initial=done, desc=name, leave=False, disable=not (sys.stderr and sys.stderr.isatty()))
         self._started = self._spoke = time.monotonic()
         self._from = done
 

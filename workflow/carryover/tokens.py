@@ -85,10 +85,16 @@ class XNLIDataset:
 
 
 def load_tokens(paths: Sequence[Path]) -> XNLIDataset:
-    """The rows of these files, one after the other; a single file stays on disk and is mapped into memory."""
+    """The rows of these files, one after the other; a single file stays on disk and is mapped into memory.
+
+    Raises BadInput where a file is damaged.
+    """
     from safetensors.torch import load_file
 
-    parts = [{name: tensor.numpy() for name, tensor in load_file(path).items()} for path in paths]
+    parts = []
+    for path in paths:
+        with files.reading(path):
+            parts.append({name: tensor.numpy() for name, tensor in load_file(path).items()})
     if len(parts) == 1:
         return XNLIDataset(**parts[0])
     starts = np.cumsum([0, *(part["offsets"][-1] for part in parts)])

@@ -1,6 +1,7 @@
 # What all rules share: the resolved config, the key, the names of paths, and how scripts are called.
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from carryover import plan
 from carryover.config import load_schema, recipe_of, resolve
+from carryover.discretion import discreet
 from carryover.errors import BadInput
 from carryover.fetch import MIRROR, locate, remedy, unreachable
 from carryover.keys import make_key
@@ -143,4 +145,14 @@ onstart:
         locate(file["path"], file["url"], os.environ.get(MIRROR)) for file in needed if not file["url"].startswith("mini:")
     ]
     if lacking := unreachable(sources):
-        sys.exit(f"error: cannot reach {', '.join(lacking)}; {remedy()}")
+        sys.exit(discreet(f"error: cannot reach {', '.join(lacking)}; {remedy()}"))
+
+
+onerror:
+    # Who is killed says nothing: this is said for it.
+    if any(re.search(r"SIGKILL|exit status 137", Path(path).read_text(errors="replace")) for path in log):
+        print(
+            "error: a job was killed, most often for want of memory; the same command goes on from its last checkpoint, "
+            "--set-resources RULE:mem_mb=N asks a scheduler for more",
+            file=sys.stderr,
+        )

@@ -10,7 +10,10 @@ from carryover.job import Job, run_job
 def work(job: Job) -> None:
     paths = [*job.inputs["train"], *job.inputs["dev"]]
     columns = ["published_premise", "published_hypothesis", "pair_id"]
-    tables = {tuple(path.stem.rsplit(".", 1)): pd.read_parquet(path, columns=columns) for path in paths}
+    tables = {}
+    for path in paths:
+        with files.reading(path):
+            tables[tuple(path.stem.rsplit(".", 1))] = pd.read_parquet(path, columns=columns)
     measured = measure(tables, tokenizer.load(job.input("tokenizer")), job.config["rows"])
     files.write_text(job.output("fertility"), measured.to_csv(index=False))
 

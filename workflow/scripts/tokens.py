@@ -10,7 +10,9 @@ def work(job: Job) -> None:
     config, splits = job.config, {}
     made = tokenizer.load(job.input("tokenizer"))
     for source, target in zip(job.inputs["tables"], job.outputs["tokens"], strict=True):
-        table = tokens.apply_view(pd.read_parquet(source), config["view"], config["shuffle_seed"])
+        with files.reading(source):
+            table = pd.read_parquet(source)
+        table = tokens.apply_view(table, config["view"], config["shuffle_seed"])
         dataset, counts = tokens.tokenize(table, made, config["template"], config["labels"], config["max_length"])
         tokens.save_tokens(dataset, target)
         beyond = float((dataset.lengths > config["pretrained_positions"]).mean())
