@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from carryover import losses
-from carryover.losses import ROWS_AT_ONCE, tied_cross_entropy
+from carryover.losses import ROWS_AT_ONCE, log_sum_exp_, tied_cross_entropy, tied_lookup
 
 
 def problem(rows: int, width: int = 6, vocabulary: int = 31, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, ...]:
@@ -83,3 +83,32 @@ def test_loss_is_in_fp32_under_autocast():
     torch.testing.assert_close(loss, expected)
     for one, other in zip(torch.autograd.grad(loss, (hidden, weight)), wanted, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_tied_lookup_gives_the_gradient_of_both_uses():
+    """As `F.embedding` and a second use of the matrix, tokens that occur twice among them, in one tensor."""
+    _, weight, targets = problem(9)
+    ids = torch.tensor([3, 1, 3, 3, 0, 30, 7, 1, 2])
+
+    def loss_of(rows: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+        return tied_cross_entropy(torch.tanh(rows), matrix, targets)
+
+    wanted = torch.autograd.grad(loss_of(F.embedding(ids, weight), weight), weight)[0]
+    rows, matrix = tied_lookup(weight, ids)
+    torch.testing.assert_close(rows, F.embedding(ids, weight), atol=0, rtol=0)
+    torch.testing.assert_close(torch.autograd.grad(loss_of(rows, matrix), weight)[0], wanted, atol=1e-12, rtol=0)
+
+
+def test_tied_lookup_alone_has_the_gradient_of_a_lookup():
+    _, weight, _ = problem(9)
+    ids = torch.tensor([3, 1, 3])
+    wanted = torch.autograd.grad(F.embedding(ids, weight).square().sum(), weight)[0]
+    got = torch.autograd.grad(tied_lookup(weight, ids)[0].square().sum(), weight)[0]
+    torch.testing.assert_close(got, wanted, atol=1e-12, rtol=0)
+
+
+def test_log_sum_exp_leaves_the_softmax():
+    logits = torch.tensor([[0.0, 1.0, 2.0], [1e4, 0.0, -1e4], [-5e3, -5e3, -5e3]])
+    wanted, softmax = logits.logsumexp(dim=1), logits.softmax(dim=1)
+    torch.testing.assert_close(log_sum_exp_(logits), wanted)
+    torch.testing.assert_close(logits, softmax)

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 
 class AdamW(torch.optim.Optimizer):
@@ -82,26 +84,56 @@ class AdamW(torch.optim.Optimizer):
         return loss
 
 
-class FusedAdamW(torch.optim.AdamW):
-    """`AdamW` (bias correction on, epsilon before it) in one pass over the weights."""
+class FusedAdamW:
+    """`AdamW` (bias correction on, epsilon before it) in one pass over the weights.
+
+    It has the face of a PyTorch optimiser and is none: the first one that a process makes imports PyTorch's compiler, which
+    takes as long as PyTorch itself.
+    """
 
     def __init__(self, params: Iterable[Tensor], lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, fused=True)
-        self.eps, self.steps = eps, 0
+        group = {"params": list(params), "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        self.param_groups, self.steps = [group], 0
+        self.means = [torch.zeros_like(parameter) for parameter in group["params"]]
+        self.squares = [torch.zeros_like(parameter) for parameter in group["params"]]
+        self.counts = [torch.zeros((), device=parameter.device) for parameter in group["params"]]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """One update of every parameter."""
+    def step(self) -> None:
+        """One update of every parameter that has a gradient."""
+        (group,) = self.param_groups
+        beta1, beta2 = group["betas"]
         self.steps += 1
-        for group in self.param_groups:
-            group["eps"] = self.eps / math.sqrt(1 - group["betas"][1] ** self.steps)
-        return super().step(closure)
+        moved = [place for place, parameter in enumerate(group["params"]) if parameter.grad is not None]
+        adamw(
+            [group["params"][place] for place in moved],
+            [group["params"][place].grad for place in moved],
+            [self.means[place] for place in moved],
+            [self.squares[place] for place in moved],
+            [],
+            [self.counts[place] for place in moved],
+            fused=True,
+            amsgrad=False,
+            beta1=beta1,
+            beta2=beta2,
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"] / math.sqrt(1 - beta2**self.steps),
+            maximize=False,
+        )
 
-    def state_dict(self) -> dict:
-        """PyTorch's state and the count of steps."""
-        return {**super().state_dict(), "steps": self.steps}
+    def zero_grad(self) -> None:
+        """Forgets the gradients."""
+        for parameter in self.param_groups[0]["params"]:
+            parameter.grad = None
 
-    def load_state_dict(self, state_dict: dict) -> None:
+    def state_dict(self) -> dict[str, Any]:
+        """The moments and the counts of steps."""
+        return {"steps": self.steps, "means": self.means, "squares": self.squares, "counts": self.counts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Takes over what `state_dict` returned."""
-        self.steps = state_dict["steps"]
-        super().load_state_dict({name: value for name, value in state_dict.items() if name != "steps"})
+        self.steps = state["steps"]
+        for name in ("means", "squares", "counts"):
+            for mine, theirs in zip(getattr(self, name), state[name], strict=True):
+                mine.copy_(theirs)

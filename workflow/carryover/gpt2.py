@@ -62,15 +62,15 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[N, D] to [N, D]: every token asks."""
-        query, key, value = (self._heads(layout.spread(part)) for part in self.qkv(hidden).chunk(3, dim=-1))
+        query, key, value = (self._heads(part) for part in layout.spread(self.qkv(hidden)).chunk(3, dim=-1))
         return layout.gather(self.attention(query, key, value, layout.mask))
 
     def forward_ends(self, hidden: Tensor, layout: Layout, ends: Tensor, ends_layout: Layout) -> Tensor:
         """[N, D] to [Q, D]: only the tokens `ends` ask, of all."""
-        width = hidden.shape[-1]
-        query = F.linear(hidden.index_select(0, ends), self.qkv.weight[:width], self.qkv.bias[:width])
-        both = F.linear(hidden, self.qkv.weight[width:], self.qkv.bias[width:])
-        key, value = (self._heads(layout.spread(part)) for part in both.chunk(2, dim=-1))
+        sizes = [hidden.shape[-1], 2 * hidden.shape[-1]]
+        weights, biases = self.qkv.weight.split(sizes), self.qkv.bias.split(sizes)
+        query = F.linear(hidden.index_select(0, ends), weights[0], biases[0])
+        key, value = (self._heads(part) for part in layout.spread(F.linear(hidden, weights[1], biases[1])).chunk(2, dim=-1))
         return ends_layout.gather(self.attention(self._heads(ends_layout.spread(query)), key, value, ends_layout.mask))
 
     def _heads(self, grid: Tensor) -> Tensor:
@@ -185,7 +185,11 @@ class GPT2Model(GPTPreTrainedModel):
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Token ids and positions, both [N], to hidden states [N, D]."""
-        return self.dropout(self.token_embedding(ids) + self.position_embedding(positions))
+        return self.place(self.token_embedding(ids), positions)
+
+    def place(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """Token embeddings [N, D], already looked up, and positions [N] to hidden states [N, D]."""
+        return self.dropout(tokens + self.position_embedding(positions))
 
     def encode(self, hidden: Tensor, layout: Layout) -> Tensor:
         """The stack of blocks: [N, D] to [N, D]."""
@@ -214,11 +218,18 @@ class GPT2Model(GPTPreTrainedModel):
 
     def forward_packed(self, batch: Packed) -> Tensor:
         """Hidden states [N, D] of every token of a packed batch, after the last layer norm."""
-        return self.final_layer_norm(self.encode(self.embed(batch.ids, batch.positions), batch.layout))
+        return self.encode_packed(self.embed(batch.ids, batch.positions), batch)
 
     def forward_ends(self, batch: Packed) -> Tensor:
         """Hidden states [Q, D] at the batch's `ends`: the last block runs for these tokens alone."""
-        hidden = self.embed(batch.ids, batch.positions)
+        return self.encode_ends(self.embed(batch.ids, batch.positions), batch)
+
+    def encode_packed(self, hidden: Tensor, batch: Packed) -> Tensor:
+        """`forward_packed` from embeddings [N, D] on."""
+        return self.final_layer_norm(self.encode(hidden, batch.layout))
+
+    def encode_ends(self, hidden: Tensor, batch: Packed) -> Tensor:
+        """`forward_ends` from embeddings [N, D] on."""
         for layer in self.layers[:-1]:
             hidden = layer(hidden, batch.layout)
         hidden = self.layers[-1].forward_ends(hidden, batch.layout, batch.ends, batch.ends_layout)

@@ -23,7 +23,8 @@ class Layout:
     """Where the tokens of a batch stand in the grid of attention.
 
     slots: [N], the place of each token in the grid, flattened (row * width + column).
-    mask: [rows, 1, width, width], true where a query (dimension 2) may see a key (dimension 3); None: causal.
+    mask: [rows, 1, width, width], 0 where a query (dimension 2) may see a key (dimension 3), else minus infinity: what is
+    added to the scores of attention; None: causal.
     """
 
     rows: int
@@ -75,7 +76,7 @@ def pack(sequences: Sequence[np.ndarray]) -> Packed:
     inside = np.arange(width) < lengths[:, None]
     positions = np.nonzero(inside)[1]
     # A single query a row sees all of its row: true up to its own length.
-    ends_mask = torch.from_numpy(inside).view(rows, 1, 1, width)
+    ends_mask = _to_add(inside).view(rows, 1, 1, width)
     return Packed(
         ids=torch.from_numpy(np.concatenate(sequences).astype(np.int64)),
         positions=torch.from_numpy(positions),
@@ -107,9 +108,9 @@ def pack_trees(groups: Sequence[Sequence[np.ndarray]]) -> Packed:
     return Packed(
         ids=torch.from_numpy(np.concatenate([ids for ids, *_ in trees]).astype(np.int64)),
         positions=torch.from_numpy(np.concatenate([positions for _, positions, _, _ in trees])),
-        layout=Layout(rows, width, torch.from_numpy(np.flatnonzero(inside)), torch.from_numpy(mask)[:, None]),
+        layout=Layout(rows, width, torch.from_numpy(np.flatnonzero(inside)), _to_add(mask)[:, None]),
         ends=torch.from_numpy(np.concatenate([start + ends for start, (*_, ends) in zip(starts, trees, strict=True)])),
-        ends_layout=Layout(rows, queries, torch.from_numpy(np.concatenate(ends_slots)), torch.from_numpy(ends_mask)[:, None]),
+        ends_layout=Layout(rows, queries, torch.from_numpy(np.concatenate(ends_slots)), _to_add(ends_mask)[:, None]),
     )
 
 
@@ -121,6 +122,11 @@ def common_prefix(sequences: Sequence[np.ndarray]) -> int:
     for other in sequences[1:]:
         same &= first == other[:shortest]
     return shortest if same.all() else int(np.argmin(same))
+
+
+def _to_add(seen: np.ndarray) -> Tensor:
+    """A mask that is added to scores, of one that is true where a key may be seen: made once, not again in every block."""
+    return torch.zeros(seen.shape).masked_fill_(torch.from_numpy(~seen), -torch.inf)
 
 
 def _tree(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

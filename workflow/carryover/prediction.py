@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from carryover.gpt2 import GPT2Model
+from carryover.losses import log_sum_exp_
 from carryover.packing import pack_trees
 from carryover.progress import progress
 from carryover.tokens import XNLIDataset
@@ -44,9 +45,10 @@ def score(model: GPT2Model, data: XNLIDataset, precision: str) -> Scores:
                 hidden = model.forward_ends(batch)
             logits = model.hidden_state_to_token(hidden.float())
             rows = np.concatenate(groups)
-            norm = logits.logsumexp(dim=1, keepdim=True)
-            logp[rows] = (logits[:, candidates] - norm).cpu().numpy()
-            greedy[rows] = logits.argmax(dim=1).cpu().numpy()
+            # On the CPU, numpy's argmax takes a tenth of PyTorch's time.
+            greedy[rows] = logits.numpy().argmax(axis=1) if device.type == "cpu" else logits.argmax(dim=1).cpu().numpy()
+            asked = logits[:, candidates]
+            logp[rows] = (asked - log_sum_exp_(logits)[:, None]).cpu().numpy()
             counter.advance(len(rows))
     return Scores(logp, greedy)
 

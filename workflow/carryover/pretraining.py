@@ -16,7 +16,7 @@ from torch import Tensor
 from carryover.checkpoints import Checkpoints
 from carryover.errors import BadInput
 from carryover.gpt2 import GPT2Model
-from carryover.losses import tied_cross_entropy
+from carryover.losses import tied_cross_entropy, tied_lookup
 from carryover.packing import pack
 from carryover.tokenizer import end_of_text, read_lines
 from carryover.training import History, Recipe, train
@@ -64,7 +64,9 @@ def next_token_loss(model: GPT2Model, lines: Sequence[np.ndarray]) -> Tensor:
     lines = [line for line in lines if len(line) > 1] or [np.repeat(lines[0][:1], 2)]
     batch = pack([line[:-1] for line in lines]).to(device)
     targets = torch.from_numpy(np.concatenate([line[1:] for line in lines])).to(device)
-    return tied_cross_entropy(model.forward_packed(batch).float(), model.token_embedding.weight, targets)
+    tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
+    hidden = model.encode_packed(model.place(tokens, batch.positions), batch)
+    return tied_cross_entropy(hidden.float(), weight, targets)
 
 
 def published_losses(curve: Sequence[dict[str, float]], data: TextDataset) -> np.ndarray:

@@ -23,7 +23,7 @@ from carryover.adamw import FusedAdamW
 from carryover.checkpoints import Checkpoints
 from carryover.errors import BadInput
 from carryover.gpt2 import GPT2Model
-from carryover.losses import tied_cross_entropy
+from carryover.losses import tied_cross_entropy, tied_lookup
 from carryover.packing import pack
 from carryover.prediction import accuracy, score
 from carryover.progress import progress
@@ -112,7 +112,7 @@ def train(
             if recipe.clip:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
             optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             window.append(loss.detach())
             update += 1
             if point_due:
@@ -216,7 +216,9 @@ def finetune(
     def loss_of(rows: np.ndarray) -> Tensor:
         batch = pack([data.prompt(row) for row in rows]).to(device)
         targets = torch.from_numpy(data.targets(rows)).to(device)
-        return tied_cross_entropy(model.forward_ends(batch).float(), model.token_embedding.weight, targets)
+        tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
+        hidden = model.encode_ends(model.place(tokens, batch.positions), batch)
+        return tied_cross_entropy(hidden.float(), weight, targets)
 
     def at_epoch_end() -> dict[str, Any]:
         by_language = {
