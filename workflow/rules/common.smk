@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from carryover import plan
+from carryover import locks, plan
 from carryover.config import load_schema, recipe_of, resolve
 from carryover.discretion import discreet
 from carryover.errors import BadInput
@@ -40,6 +40,8 @@ shell.prefix("; ".join(environment).replace("{", "{{").replace("}", "}}") + "; "
 # Where files come from is in no key; fetching runs where Snakemake does, and so inherits this.
 os.environ.update(FETCH_URLS=json.dumps({file["path"]: file["url"] for file in FILES.values()}))
 
+if workflow.is_main_process and locks.clear_stale_locks(Path(".snakemake")):
+    print("removed the locks of a Snakemake that was killed", file=sys.stderr)
 if "gpu" not in workflow.global_resources and workflow.is_main_process:  # not in `onstart`, which a dry run does not reach
     print(
         "no limit on gpu: all GPU jobs may start at once, and wait for a free GPU while they hold their cores; "
