@@ -147,6 +147,8 @@ def test_the_sample_study_trains_what_it_says():
         ("baseline", "en", ("en",)),
         *(("lr_high", language, (language,)) for language in ("en", "es", "fr", "de", "ar")),
         ("lr_high", "joint", joint),
+        ("equal_updates", "joint", joint),
+        ("hypothesis", "en", ("en",)),
     ]
     assert {run.seed for run in plan.trained_runs(config)} == {0}
     assert plan.models_in_use(config) == ["toy"]
