@@ -31,6 +31,8 @@ CONFIG = {
     "seed": 0,
     "fertility_groups": {"low": 2.0, "medium": 4.0},
     "zero_shot_categories": {"good": 0.40, "moderate": 0.30},
+    "fertility_not_comparable_because": "",
+    "match_within": 0.02,
     "trained": TRAINED,
     "digits": 1,
     "beside": ["report", "public_runs", "literature"],
@@ -51,6 +53,7 @@ FERTILITY = {"en": 1.24, "es": 1.8, "de": 2.1, "ar": 4.7, "th": 49.2}
 TABLES = (
     *("accuracy", "seeds", "zero_shot", "fertility", "regimes", "transfer_matrix", "costs", "one_or_many", "hyperparameters"),
     *("differences", "controls", "confusion", "calibration", "correlation", "data", "pretraining", "selection", "parity"),
+    *("per_language", "matched", "public_runs", "literature"),
 )
 FIGURES = ("regimes", "zero_shot", "premium", "fertility", "pretraining", "finetuning", "transfer_matrix", "confusion")
 
@@ -162,7 +165,8 @@ def write_fertility(path: Path) -> None:
             counts = {"rows": 180, "words": 1000, "tokens": int(1000 * words), "characters": 5000, "bytes": 6000}
             measures = {"tokens_per_word": words, "tokens_per_character": words / 5, "bytes_per_token": 6 / words}
             premium = words / FERTILITY["en"] if text == "dev" else None
-            rows.append({"language": language, "text": text} | counts | measures | {"token_premium": premium})
+            errors = {"tokens_per_word_se": 0.01 * words, "token_premium_se": 0.01}
+            rows.append({"language": language, "text": text} | counts | measures | {"token_premium": premium} | errors)
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(rows).to_csv(path, index=False)
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from carryover import corpus, tokenizer
-from carryover.fertility import compute_fertility, measure
+from carryover.fertility import compute_fertility, measure, ratio_error
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,7 +33,8 @@ def words() -> Tokenizer:
 def table(*pairs: tuple[str, str], first_id: int = 1) -> pd.DataFrame:
     premises, hypotheses = zip(*pairs, strict=True)
     ids = range(first_id, first_id + len(pairs))
-    return pd.DataFrame({"published_premise": premises, "published_hypothesis": hypotheses, "pair_id": ids})
+    texts = {"published_premise": premises, "published_hypothesis": hypotheses}
+    return pd.DataFrame(texts | {"pair_id": ids, "premise_id": ids})
 
 
 def test_by_hand(letters):
@@ -52,6 +54,18 @@ def test_by_hand(letters):
 def test_sums_over_sums_are_not_means_of_ratios(letters):
     found = compute_fertility(["a b c d", "abcdefgh"], letters)
     assert found["tokens_per_word"] == pytest.approx(15 / 5)  # the mean of the two ratios would be 4.875
+
+
+def test_error_of_a_ratio_is_that_of_resampled_premises():
+    rng = np.random.default_rng(0)
+    premises = np.repeat(np.arange(150), 3)
+    words = rng.integers(3, 30, 150)[premises] + rng.integers(2, 8, 450)  # rows of a premise are alike
+    tokens = rng.binomial(words, 0.3 + 0.3 * rng.random(150)[premises]) + words
+    drawn = rng.multinomial(150, np.full(150, 1 / 150), size=4000)
+    sums = [np.bincount(premises, weights=each) for each in (tokens, words)]
+    resampled = (drawn @ sums[0]) / (drawn @ sums[1])
+    assert ratio_error(tokens, words, premises) == pytest.approx(resampled.std(), rel=0.06)
+    assert ratio_error(tokens, words, np.arange(450)) < 0.8 * resampled.std()  # rows taken as independent look surer
 
 
 def test_words_of_the_word_tokeniser_are_the_words_counted(words):

@@ -108,7 +108,7 @@ def test_differences_are_paired_and_name_what_could_have_been_seen(made):
     none = one(made["differences"], regime="own model", other="zero-shot", language="ar")
     assert none["finding"] == "no evidence of a difference"
     assert 0.01 < none["detectable"] < 0.15
-    joint = one(made["differences"], regime="joint model joint", other="own model", language="ar")
+    joint = one(made["differences"], regime="joint model", other="own model", language="ar")
     assert (joint["examples"], joint["other_examples"]) == (6000, 2000)
     assert joint["seen"]
 
@@ -168,7 +168,7 @@ def test_bad_predictions_are_named(tmp_path):
 
 def test_the_terminal_table(made):
     text = results_table(made["regimes"], Words({"en": "English"}, 1, 0.95))
-    assert text.splitlines()[0].split() == ["language", "n", "zero-shot", "own", "model", "joint", "model", "joint"]
+    assert text.splitlines()[0].split() == ["language", "n", "zero-shot", "own", "model", "joint", "model"]
     assert text.splitlines()[1].startswith("English")
     assert "*" in text.splitlines()[1]
     assert "*" not in text.splitlines()[1 + LANGUAGES.index("th")].split("joint")[0].split("]")[0]

@@ -11,11 +11,12 @@ from carryover import published, statistics
 from carryover.evidence import FINE_TUNED, LABELS, Cell, Model
 from carryover.scoring import calibrate, compare, judge, judge_differences, score
 from carryover.study import BASELINE, ENGLISH, OWN, ZERO_SHOT, Study
-from carryover.tables import DIFFERENCE, RUN, SCORE, facts, frame
+from carryover.tables import DIFFERENCE, PUBLISHED, RUN, SCORE, facts, frame
 
 RECIPE = ["lr", "batch_size", "epochs", "weight_decay", "warmup", "schedule", "dropout", "precision"]
 SPENT = ["rows", "examples", "updates"]
 PREDICTORS = ("token_premium", "tokens_per_word", "tokens_per_character", "bytes_per_token")
+DELTA_ENDS = (("difference", ""), ("low", "_low"), ("high", "_high"))
 MAJORITY, HYPOTHESIS, SHUFFLED = "majority", "hypothesis only", "premises shuffled"
 
 
@@ -34,8 +35,7 @@ def hyperparameters(study: Study) -> pd.DataFrame:
             rows += family
     columns = [
         *(*RUN, "split", "seeds", *RECIPE, *SPENT, "train_loss", *SCORE, *DIFFERENCE),
-        *("published", "published_train_loss", "published_baseline", "comparison"),
-        *("published_difference", "published_low", "published_high"),
+        *("published_train_loss", *PUBLISHED, "published_baseline", *(f"delta_{name}" for name, _ in DELTA_ENDS)),
     ]
     return frame(rows, columns)
 
@@ -55,10 +55,19 @@ def _setting(study: Study, model: Model, split: str, baseline: Model | None, com
     column = f"{split}_accuracy"
     row |= published.set_beside(row, theirs.get(column), study.incomparable, (record.get("rows"), theirs.get("train_rows")))
     if theirs:
-        base = published.for_recipe(study.published, recipe | published.BASELINE)
         row["published_train_loss"] = theirs["train_loss"]
-        row["published_baseline"] = theirs[column] - base[column] if theirs["setting"] != base["setting"] else None
+        base = published.for_recipe(study.published, recipe | published.BASELINE)
+        if theirs["setting"] != base["setting"]:
+            row |= _delta(row, theirs[column] - base[column])
     return row
+
+
+def _delta(row: dict[str, Any], theirs: float) -> dict[str, Any]:
+    """The published difference to its baseline beside ours, where the accuracies behind both can be compared."""
+    beside = {"published_baseline": theirs}
+    if row["comparison"] == published.COMPARABLE and "difference" in row:
+        beside |= {f"delta_{name}": row[f"difference{end}"] - theirs for name, end in DELTA_ENDS}
+    return beside
 
 
 def differences(study: Study) -> pd.DataFrame:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
+
+TEXTS = ["published_premise", "published_hypothesis"]
 
 
 def compute_fertility(texts: Sequence[str], tokenizer: Tokenizer) -> dict[str, float]:
@@ -15,13 +18,11 @@ def compute_fertility(texts: Sequence[str], tokenizer: Tokenizer) -> dict[str, f
     Beside it the counts, tokens per character and bytes (UTF-8) per token, which also mean something where words are not
     written apart.
     """
-    texts = [text.strip() for text in texts]
-    counts = {
-        "words": sum(len(text.split()) for text in texts),
-        "tokens": sum(len(encoding) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)),
-        "characters": sum(len(text) for text in texts),
-        "bytes": sum(len(text.encode()) for text in texts),
-    }
+    return _ratios(_counted(texts, tokenizer))
+
+
+def _ratios(counted: dict[str, np.ndarray]) -> dict[str, float]:
+    counts = {name: int(each.sum()) for name, each in counted.items()}
     return {
         **counts,
         "tokens_per_word": counts["tokens"] / counts["words"],
@@ -30,23 +31,51 @@ def compute_fertility(texts: Sequence[str], tokenizer: Tokenizer) -> dict[str, f
     }
 
 
+def _counted(texts: Sequence[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    """Words, tokens, characters and bytes of each text [n]."""
+    texts = [text.strip() for text in texts]
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    return {
+        "words": np.array([len(text.split()) for text in texts]),
+        "tokens": np.array([len(encoding) for encoding in encodings]),
+        "characters": np.array([len(text) for text in texts]),
+        "bytes": np.array([len(text.encode()) for text in texts]),
+    }
+
+
+def ratio_error(above: np.ndarray, below: np.ndarray, clusters: np.ndarray) -> float:
+    """The standard error of a ratio of sums, by linearisation (Cochran 1977, chapter 6), rows of a cluster going together.
+
+    above, below, clusters [n]: the parts of each row, and its cluster.
+    """
+    residual = above - above.sum() / below.sum() * below
+    sums = np.bincount(np.unique(clusters, return_inverse=True)[1], weights=residual)
+    return float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / below.sum())
+
+
 def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, rows: int) -> pd.DataFrame:
     """Fertility of every language: of the first `rows` rows of training text and of the whole, parallel dev set.
 
-    tables: corpus tables by (language, `train` or `dev`), with the text as published. The token premium (Petrov et al.
+    tables: corpus tables by (language, `train` or `dev`), with the text as published. Standard errors take the sentences as
+    a sample, those of one premise together. The token premium (Petrov et al.
     2023) is the tokens of a language over those of English for the same sentences; only dev has it, where the pair ids are
     the same.
     """
     measured: list[dict[str, Any]] = []
+    tokens: dict[tuple[str, str], np.ndarray] = {}
     for (language, text), table in tables.items():
         table = table.head(rows) if text == "train" else table
-        texts = [*table["published_premise"], *table["published_hypothesis"]]
-        measured.append({"language": language, "text": text, "rows": len(table), **compute_fertility(texts, tokenizer)})
-    result = pd.DataFrame(measured)
+        counted = _counted([*table["published_premise"], *table["published_hypothesis"]], tokenizer)
+        by_row = {name: each.reshape(2, -1).sum(axis=0) for name, each in counted.items()}
+        tokens[language, text] = by_row["tokens"]
+        error = ratio_error(by_row["tokens"], by_row["words"], table["premise_id"].to_numpy())
+        row = {"language": language, "text": text, "rows": len(table), **_ratios(counted), "tokens_per_word_se": error}
+        measured.append(row | {"token_premium": float("nan"), "token_premium_se": float("nan")})
     english = tables.get(("en", "dev"))
-    base = {row["text"]: row["tokens"] for row in measured if row["language"] == "en"}
-    parallel = [
-        text == "dev" and english is not None and english["pair_id"].equals(tables[language, text]["pair_id"])
-        for language, text in tables
-    ]
-    return result.assign(token_premium=(result["tokens"] / base.get("dev", float("nan"))).where(parallel))
+    for row in measured:
+        own = tables[row["language"], row["text"]]
+        if row["text"] == "dev" and english is not None and english["pair_id"].equals(own["pair_id"]):
+            theirs = tokens["en", "dev"]
+            row["token_premium"] = row["tokens"] / int(theirs.sum())
+            row["token_premium_se"] = ratio_error(tokens[row["language"], "dev"], theirs, own["premise_id"].to_numpy())
+    return pd.DataFrame(measured)

@@ -67,6 +67,11 @@ def interval(resampled: np.ndarray, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def normal_quantile(confidence: float) -> float:
+    """How many standard errors an interval of this confidence reaches to either side."""
+    return float(stats.norm.isf((1 - confidence) / 2))
+
+
 def binomial_p(correct: int, n: int, chance: float) -> float:
     """Exact one-sided p of this many correct answers or more, were the rows independent."""
     return float(stats.binomtest(int(correct), int(n), chance, alternative="greater").pvalue)

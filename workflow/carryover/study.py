@@ -83,8 +83,17 @@ class Study:
         named = [(ZERO_SHOT, self.english(backbone))]
         if language != ENGLISH:
             named.append((OWN, self.stands_for(backbone, language)))
-        named += [(f"{JOINT} {model.train}", model) for model in self.joint_models(backbone)]
+        joint = self.joint_models(backbone)
+        named += [(self.joint_name(model, joint), model) for model in joint]
         return [(regime, model) for regime, model in named if model]
+
+    def joint_name(self, model: Model, among: list[Model]) -> str:
+        """What a joint model is called: where there are others, by its number of languages and, if need be, its list."""
+        if len(among) == 1:
+            return JOINT
+        sizes = [len(self.trained_on(other.train)) for other in among]
+        size = len(self.trained_on(model.train))
+        return f"{JOINT} of {size} languages" if sizes.count(size) == 1 else f"{JOINT} of {size} languages, {model.train}"
 
     def record(self, model: Model, seed: int | None = None) -> dict[str, Any]:
         """The training record of a run (of its lowest seed); empty for a model that was not trained here."""

@@ -35,6 +35,7 @@ WHOLE = {
     *("n", "premises", "seed", "seeds", "only_this", "only_other", "rows", "examples", "updates", "tokens", "parameters"),
     *("model_bytes", "words", "characters", "bytes", "count", "used", "unusable", "premise_cut", "hypothesis_cut", "models"),
     *("lines", "positions_seen", "public_runs", "other_examples", "other_updates", "batch_size", *LABELS),
+    *("joint_examples", "single_examples", "joint_updates", "single_updates"),
 }  # columns of whole numbers, which stay whole beside empty fields
 
 
@@ -87,39 +88,46 @@ def zero_shot(study: Study) -> pd.DataFrame:
             if (cell := study.cell(model, language)) is None:
                 continue
             row = facts(model, cell) | {"language": language} | score(cell, study.settings)
-            row["category"] = next((name for name in ("good", "moderate") if row["accuracy"] >= bounds[name]), "poor")
+            row["category"] = _category(row["accuracy"], bounds)
             others = published.zero_shot(study.published, language)
+            if others["published"] is not None:
+                row["published_category"] = _category(others["published"], bounds)
             spent = (study.record(model).get("rows"), published.expected_english(study.published)[3])
             rows.append(row | others | published.set_beside(row, others["published"], study.incomparable, spent))
         judge(rows, study.settings)
         table += rows
-    columns = [*RUN, "seeds", "language", *SCORE, *GREEDY, "category", *PUBLISHED, "public_low", "public_high", "public_runs"]
-    return frame(table, columns)
+    columns = [*RUN, "seeds", "language", *SCORE, *GREEDY, "category", "published_category", *PUBLISHED]
+    return frame(table, [*columns, "public_low", "public_high", "public_runs"])
+
+
+def _category(accuracy: float, bounds: dict[str, float]) -> str:
+    """The report's category, by this study's cut-offs."""
+    return next((name for name in ("good", "moderate") if accuracy >= bounds[name]), "poor")
 
 
 def fertility(study: Study) -> pd.DataFrame:
     """Tokens per word, character and byte, the report's groups by this study's cut-offs, and the published values.
 
-    The published fertility was counted on training text, so it stands beside that alone.
+    Intervals are normal, from the standard errors that the fertility stage counted over sentences. The published fertility
+    was counted on training text, so it stands beside that alone.
     """
-    bounds = study.config["fertility_groups"]
+    bounds, far = study.config["fertility_groups"], statistics.normal_quantile(study.settings.confidence)
     order = {language: place for place, language in enumerate(study.languages)}
     table = study.fertility[study.fertility["language"].isin(order)]
     rows = []
     for row in sorted(table.to_dict("records"), key=lambda row: (row["text"], order[row["language"]])):
         words = row["tokens_per_word"]
         row["group"] = "Low" if words < bounds["low"] else "Medium" if words < bounds["medium"] else "High"
+        for name, measure in (("word", "tokens_per_word"), ("premium", "token_premium")):
+            reach = far * row[f"{measure}_se"]
+            row |= {f"{name}_low": row[measure] - reach, f"{name}_high": row[measure] + reach}
         if row["text"] == "train":
-            for ours, theirs in (("published", "tokens_per_word"), ("published_group", "group")):
-                row[ours] = published.value(
-                    study.published["fertility"], theirs, source=published.REPORT, language=row["language"]
-                )
-            row["published_difference"] = None if row["published"] is None else words - row["published"]
+            row |= published.fertility(study.published, row, study.config["fertility_not_comparable_because"])
         rows.append(row)
     columns = [
-        *("language", "text", "rows", "words", "tokens", "characters", "bytes"),
-        *("tokens_per_word", "tokens_per_character", "bytes_per_token", "token_premium"),
-        *("group", "published", "published_group", "published_difference"),
+        *("language", "text", "rows", "words", "tokens", "characters", "bytes", "tokens_per_word", "word_low", "word_high"),
+        *("tokens_per_character", "bytes_per_token", "token_premium", "premium_low", "premium_high", "group"),
+        *("published", "published_group", "published_difference", "published_low", "published_high", "comparison"),
     ]
     return frame(rows, columns)
 

@@ -3,13 +3,13 @@
 import pandas as pd
 
 from carryover import files, tokenizer
-from carryover.fertility import measure
+from carryover.fertility import TEXTS, measure
 from carryover.job import Job, run_job
 
 
 def work(job: Job) -> None:
     paths = [*job.inputs["train"], *job.inputs["dev"]]
-    columns = ["published_premise", "published_hypothesis", "pair_id"]
+    columns = [*TEXTS, "pair_id", "premise_id"]
     tables = {}
     for path in paths:
         with files.reading(path):

@@ -1,7 +1,8 @@
 """Every table of the study as a CSV file, from stored predictions, training records and what the stages before reported."""
 
-from carryover import comparisons, evidence, files, tables
+from carryover import beside, comparisons, evidence, files, tables
 from carryover.job import Job, run_job
+from carryover.matched import matched
 from carryover.published import read_published
 from carryover.study import Study
 
@@ -10,6 +11,8 @@ FROM_STUDY = {
     **{name: getattr(tables, name) for name in ("transfer_matrix", "costs", "one_or_many")},
     **{name: getattr(comparisons, name) for name in ("hyperparameters", "differences", "controls")},
     **{name: getattr(comparisons, name) for name in ("confusion", "calibration", "correlation")},
+    **{name: getattr(beside, name) for name in ("per_language", "public_runs", "literature")},
+    "matched": matched,
 }
 
 
