@@ -1,5 +1,6 @@
 """The tables on a study whose accuracies are known."""
 
+import json
 import shutil
 import time
 
@@ -18,11 +19,13 @@ from synthetic_study import (
     CONFIG,
     LANGUAGES,
     ROOT,
+    SKILL,
     TABLES,
     make_tables,
     predictions,
     write_fertility,
     write_predictions,
+    write_run,
     write_study,
 )
 
@@ -111,6 +114,84 @@ def test_differences_are_paired_and_name_what_could_have_been_seen(made):
     joint = one(made["differences"], regime="joint model", other="own model", language="ar")
     assert (joint["examples"], joint["other_examples"]) == (6000, 2000)
     assert joint["seen"]
+
+
+def test_joint_and_single_models_are_compared_only_where_they_were_trained_as_long(made):
+    by_examples = made["matched"][made["matched"]["matched_on"] == "examples of the language"].set_index("language")
+    assert by_examples.loc["ar", ["joint_examples", "single_examples"]].tolist() == [2000, 2000]
+    assert by_examples["missing"].isna().all()
+    same = one(made["differences"], regime="joint model", other="own model", language="ar")
+    assert by_examples.loc["ar", "difference"] == same["difference"]
+    by_updates = made["matched"][made["matched"]["matched_on"] == "updates"].set_index("language")
+    assert by_updates["difference"].isna().all()
+    assert by_updates.loc["es", "missing"] == "lr_high joint with max_updates 500"
+
+
+def test_the_nearest_runs_match_within_the_tolerance_and_with_one_recipe(study, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    write_run(other, "short", "joint", SKILL["lr_high", "joint"])
+    path = other / "models/toy/full/short/joint/seed0/training.json"
+    record = json.loads(path.read_text())
+    for updates, batch, expected in ((508, 4, True), (530, 4, False), (500, 8, False)):
+        recipe = record["recipe"] | {"batch_size": batch, "max_updates": updates}
+        path.write_text(json.dumps(record | {"updates": updates, "examples": updates * batch, "recipe": recipe}))
+        table = make_tables(other)["matched"]
+        row = one(table, matched_on="updates", language="es")
+        assert (row["variant"] == "short" and row["n"] == 900) == expected, (updates, batch)
+
+
+def test_the_reports_tables_stand_beside_ours(made):
+    row = one(made["per_language"], language="es")
+    assert row["improvement_published"] == pytest.approx(0.5311 - 0.4617)
+    assert row["difference"] == pytest.approx(row["accuracy"] - row["zero_shot"], abs=1e-5)
+    assert row["improvement_comparison"] == "not comparable: a toy model on the embedded corpus"
+    mean = one(made["per_language"], language="mean")
+    assert mean["improvement_published"] == pytest.approx(0.0230, abs=1e-4)  # the report states 2.31
+    assert mean["difference"] == pytest.approx(made["per_language"]["difference"].iloc[:-1].mean(), abs=1e-5)
+    assert one(made["zero_shot"], language="es")["published_category"] == "good"
+    fertility = one(made["fertility"], language="es", text="train")
+    assert fertility["comparison"].startswith("not comparable: counted on 180 rows, the published value on 3,927")
+
+
+def test_comparable_studies_get_differences_with_intervals(study, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    for path in other.glob("models/**/training.json"):
+        record = json.loads(path.read_text())
+        rows = 392_702 if path.parent.parent.name == "en" else 3927
+        path.write_text(
+            json.dumps(
+                record
+                | {"rows": rows, "recipe": record["recipe"] | {"lr": {"lr_high": 1e-4}.get(path.parent.parent.parent.name, 5e-5)}}
+            )
+        )
+    table = pd.read_csv(other / "fertility/fertility.csv")
+    table.assign(rows=3927).to_csv(other / "fertility/fertility.csv", index=False)
+    made = make_tables(other, CONFIG | {"comparable": True, "not_comparable_because": ""})
+    row = one(made["per_language"], language="es")
+    assert row["improvement_difference"] == pytest.approx(row["difference"] - (0.5311 - 0.4617), abs=1e-5)
+    assert row["improvement_low"] < row["improvement_difference"] < row["improvement_high"]
+    assert one(made["per_language"], language="mean")["improvement_comparison"] == "not comparable: other languages"
+    changed = one(made["hyperparameters"], variant="lr_high", split="test")
+    assert changed["delta_difference"] == pytest.approx(changed["difference"] - (0.7401 - 0.7882), abs=1e-5)
+    assert changed["delta_low"] < changed["delta_difference"] < changed["delta_high"]
+    words = one(made["fertility"], language="es", text="train")
+    assert (words["comparison"], words["published_difference"]) == ("comparable", pytest.approx(1.8 - 1.83, abs=1e-5))
+    assert words["published_low"] < words["published_difference"] < words["published_high"]
+    public = made["public_runs"]
+    rerun = one(public, source="laurilehto1", setting="baseline lr=5e-5 batch=4 (rerun)")
+    assert rerun["comparison"] == "comparable"
+    assert one(public, setting="baseline, first 10% of rows")["comparison"].startswith("not comparable: trained on 392,702 rows")
+    assert public[public["setting"].str.contains("tiny")]["comparison"].tolist() == ["not comparable: another model"]
+
+
+def test_the_literature_stands_beside_the_nearest_regime_and_is_never_compared(made):
+    table = made["literature"]
+    assert table["comparison"].str.startswith("not comparable: ").all()
+    assert one(table, model="XLM-R large", language="es")["regime"] == "joint model"
+    assert one(table, model="LASER", language="es")["regime"] == "zero-shot"
+    assert set(table["language"]) == set(LANGUAGES)
 
 
 def test_controls_need_no_premise(made):

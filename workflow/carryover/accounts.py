@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pandas as pd
 
+from carryover.beside import MEAN
 from carryover.claims import Tables, capital, changes, power, rows, verdict
+from carryover.published import COMPARABLE, NOT_COMPARABLE, NOTHING
 from carryover.scoring import NO_DIFFERENCE
 from carryover.study import ENGLISH
-from carryover.wording import SPACE, Words, duration, number_of, signed, size, whole
+from carryover.wording import SPACE, Words, duration, listing, number_of, signed, size, whole
 
 
 def data(tables: Tables, words: Words) -> list[str]:
@@ -35,8 +37,8 @@ def data(tables: Tables, words: Words) -> list[str]:
     beyond = table.dropna(subset=["beyond_pretraining"]).sort_values("beyond_pretraining")
     if len(beyond) and beyond["beyond_pretraining"].max() > 0:
         most = beyond.iloc[-1]
-        share = f"{words.percent(most['beyond_pretraining'])} in {words.language(most['language'])} {most['split']}"
-        said.append(f"Prompts longer than any that toy pretraining saw are at most {share}.")
+        share = f"{words.percent(most['beyond_pretraining'])} in the {most['split']} text of {words.language(most['language'])}"
+        said.append(f"Some prompts are longer than any that toy pretraining saw: up to {share}.")
     return said
 
 
@@ -87,6 +89,69 @@ def pretraining(tables: Tables, words: Words) -> list[str]:
             f"{signed(format(row['tolerance'], '.2g'))} (largest difference {signed(format(row['max_difference'], '.2g'))})."
         )
     return said or ["This study pretrained nothing: its model was downloaded."]
+
+
+def expected(tables: Tables, words: Words) -> list[str]:
+    """Where the best English model lies among the public settings, a public toy model, and a classification head."""
+    ours = rows(tables["hyperparameters"], split="test")
+    public = tables["public_runs"]
+    public = public[(public["language"] == ENGLISH) & (public["trained_on"] == ENGLISH)]
+    public = public[public["rows"] == public["rows"].max()]
+    if public.empty or not ours:
+        return []
+    best = max(ours, key=lambda row: row["accuracy"])
+    small = public["setting"].str.contains("tiny")
+    marks = [(f"GPT-2 124M in {len(public[~small])} public runs of any setting", public[~small])]
+    marks.append((f"a public toy model ({listing(list(public[small]['setting']))})", public[small]))
+    head = tables["literature"]
+    head = head[head["setting"] == "English MNLI"]
+    marks += [(name, head[head["model"] == name]) for name in head["model"]]
+    said = []
+    for name, entries in marks:
+        if entries.empty:
+            continue
+        low, high = entries["published"].min(), entries["published"].max()
+        place = "below" if best["high"] < low else "above" if best["low"] > high else "compatible with"
+        reached = words.percent(high) if low == high else f"{words.number(low)} to {words.percent(high)}"
+        said.append(f"{place} the {reached} of {name}")
+    stands = rows(tables["zero_shot"], language=ENGLISH)  # whose reason, where there is one, holds for the whole study
+    reasons = [row["comparison"] for row in (*stands, best) if row["comparison"] != COMPARABLE]
+    rest = f" That is no like-for-like comparison: {_reason(reasons[0])}." if reasons else ""
+    return [f"The best English model here ({best['variant']}, {words.short(best)}) lies {listing(said)}.{rest}"]
+
+
+def _reason(comparison: str) -> str:
+    return comparison.removeprefix(f"{NOT_COMPARABLE}: ").replace(NOTHING, "no public run has its setting")
+
+
+def literature(tables: Tables, words: Words) -> list[str]:
+    """How far models pretrained on many languages come without further training."""
+    table = tables["literature"]
+    others = table[(table["setting"] == "zero-shot") & (table["language"] != ENGLISH) & ~table["model"].str.contains("dev")]
+    if others.empty:
+        return []
+    means = others.groupby("model", sort=False)["published"].mean().sort_values()
+    told = listing([f"{name} {words.percent(mean)}" for name, mean in means.items()])
+    count = others.groupby("model")["language"].nunique().max()
+    return [
+        f"Models pretrained on many languages carry over further: the published zero-shot means over {count} other languages "
+        f"are {told}. They are other models, so no difference is given."
+    ]
+
+
+def improvement(tables: Tables, words: Words) -> list[str]:
+    """The mean gain of models of single languages beside the report's."""
+    said = []
+    for row in rows(tables["per_language"], language=MEAN):
+        theirs = words.points(row["improvement_published"])
+        text = f"The mean gain over zero-shot is {words.gap(row)}; the published report's is {theirs}"
+        if row["improvement_comparison"] == COMPARABLE:
+            low, high = (words.points(row[f"improvement_{end}"]) for end in ("low", "high"))
+            text += f", a difference of {words.points(row['improvement_difference'])} points [{low} to {high}]"
+        else:
+            text += f", {row['improvement_comparison'].replace(':', ' (', 1).replace('( ', '(')})"
+        said.append(text + ".")
+    return said
 
 
 def settings(tables: Tables, words: Words) -> list[str]:
@@ -173,14 +238,15 @@ def costs(tables: Tables, words: Words) -> list[str]:
     """One model against many, in disk, memory and time."""
     said = []
     table = tables["one_or_many"]
-    for joint in dict.fromkeys(table["joint"]):
-        one, many = rows(table, joint=joint, approach="one model")[0], rows(table, joint=joint, approach="many models")[0]
-        codes = one["languages"].split()
+    for regime in dict.fromkeys(table["regime"]):
+        one, many = (rows(table, regime=regime, approach=approach)[0] for approach in ("one model", "many models"))
+        number = number_of(int(many["models"]), "single model")
         said.append(
-            f"For {words.languages(codes)}, the joint model {joint} takes {size(one['model_bytes'])} on disk and was trained in "
-            f"{duration(one['seconds'])} on {whole(one['examples'])} examples; {number_of(int(many['models']), 'single model')} "
-            f"take {size(many['model_bytes'])} and {duration(many['seconds'])} on {whole(many['examples'])}. Their mean "
-            f"accuracies over these languages are {words.percent(one['accuracy'])} and {words.percent(many['accuracy'])}; the "
-            "table of differences has each language with its interval."
+            f"For {words.languages(one['languages'].split())}, one {regime} takes {size(one['model_bytes'])} on disk and "
+            f"{whole(one['peak_memory_mb'])} MiB of memory, and was trained in {duration(one['seconds'])} on "
+            f"{whole(one['examples'])} examples; {number} take {size(many['model_bytes'])}, at most "
+            f"{whole(many['peak_memory_mb'])} MiB at a time, and {duration(many['seconds'])} on {whole(many['examples'])} "
+            f"examples. Their mean accuracies over these languages are {words.percent(one['accuracy'])} and "
+            f"{words.percent(many['accuracy'])}; the table of differences has each language with its interval."
         )
     return said

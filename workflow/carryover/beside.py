@@ -82,11 +82,11 @@ def _mean(study: Study, backbone: str, rows: list[dict[str, Any]], gains: list[n
 
 
 def public_runs(study: Study) -> pd.DataFrame:
-    """Every public run of the course but the report's: English settings, zero-shot, single languages, and several together."""
+    """Every public run of the course: English settings, zero-shot, single languages, and several together."""
     table = []
     for backbone in study.backbones():
         english = study.english(backbone)
-        for run in published.others(study.published):
+        for run in published.runs(study.published):
             language, regime, note = run["language"], run["regime"], ""
             if regime == published.SETTING:
                 model = _same_setting(study, backbone, run)

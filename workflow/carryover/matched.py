@@ -15,7 +15,7 @@ import pandas as pd
 from carryover.evidence import FINE_TUNED, Model
 from carryover.scoring import compare, judge_differences, score
 from carryover.study import Study
-from carryover.tables import DIFFERENCE, frame
+from carryover.tables import DIFFERENCE, RUN, facts, frame
 
 EXAMPLES, UPDATES = "examples of the language", "updates"
 DURATION = {"epochs", "max_updates"}  # keys of a recipe that say how long, not how
@@ -62,8 +62,8 @@ def matched(study: Study) -> pd.DataFrame:
                 judge_differences(found, study.settings)
                 rows += family
     columns = [
-        *("backbone", "regime", "joint", "language", "matched_on", "joint_model", "single_model", "joint_examples"),
-        *("single_examples", "joint_updates", "single_updates", "n", "accuracy", "low", "high"),
+        *(*RUN, "regime", "language", "matched_on", "single_model", "joint_examples", "single_examples"),
+        *("joint_updates", "single_updates", "n", "accuracy", "low", "high"),
         *("single_accuracy", "single_low", "single_high", *DIFFERENCE, "missing"),
     ]
     return frame(rows, columns)
@@ -100,7 +100,8 @@ def _row(study: Study, pairs: list[Pair], criterion: str) -> dict[str, Any]:
         ),
     )
     row = {
-        **{"backbone": best.joint.backbone, "joint": best.joint.train, "matched_on": criterion},
+        **facts(best.joint),
+        "matched_on": criterion,
         **{
             "joint_model": f"{best.joint.variant} {best.joint.train}",
             "single_model": f"{best.single.variant} {best.single.train}",

@@ -11,7 +11,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from carryover import accounts
+from carryover.answer import answer
 from carryover.claims import Row, Tables, capital, changes, constants, rho, rows, verdict
+from carryover.matched import EXAMPLES, UPDATES
 from carryover.scoring import ABOVE, NO_EVIDENCE
 from carryover.study import ENGLISH, JOINT, OWN, ZERO_SHOT
 from carryover.wording import SPACE, Words, listing, number_of, p_value, signed, whole
@@ -86,6 +88,25 @@ def own_models(tables: Tables, words: Words) -> list[str]:
     return said + constants(found, words, "the model of its own")
 
 
+def transfer(tables: Tables, words: Words) -> list[str]:
+    """Positive and negative transfer: joint against single models where both were trained as long, and what is missing."""
+    said = []
+    for regime in _joint(tables):
+        for criterion, alike in ((EXAMPLES, "as many examples of the language"), (UPDATES, "as many updates")):
+            found = rows(tables["matched"], regime=regime, matched_on=criterion)
+            fair = [row for row in found if isinstance(row["finding"], str)]
+            said += changes(f"the {regime}", "a model of the language alone", fair, words, f"With {alike}, ")
+            if lacking := [row for row in found if isinstance(row["missing"], str)]:
+                runs = listing(list(dict.fromkeys(row["missing"] for row in lacking)))
+                codes = words.languages([row["language"] for row in lacking])
+                said.append(f"For {codes} no two runs have {alike}: that needs {runs}.")
+    if said:
+        said.insert(
+            0, "Ahead of single models, a joint one shows positive transfer between its languages; behind them, negative."
+        )
+    return said
+
+
 def joint_models(tables: Tables, words: Words) -> list[str]:
     """What one model for several languages does to those that it has seen, against zero-shot and against their own models."""
     said = []
@@ -94,12 +115,12 @@ def joint_models(tables: Tables, words: Words) -> list[str]:
         foreign = [row for row in found if row["language"] != ENGLISH]
         said += changes(f"the {regime}", "zero-shot transfer", foreign, words, "Of the languages that it has seen, ")
         own = rows(tables["differences"], regime=regime, other=OWN)
-        said += changes(f"the {regime}", "the languages' own models", own, words)
+        if any(isinstance(row["missing"], str) for row in rows(tables["matched"], regime=regime)):
+            said += changes(f"the {regime}", "the languages' own models", own, words, "As they were trained, ")
         if own:
             examples, updates = (own[0][name] / own[0][f"other_{name}"] for name in ("examples", "updates"))
-            said.append(
-                f"It has seen {examples:.3g} times the examples and {updates:.3g} times the updates of the first of these."
-            )
+            times = f"{examples:.2f} times the examples and {updates:.2f} times the updates"
+            said.append(f"In all it has seen {times} of each of these.")
     return said or ["No model was fine-tuned on several languages together."]
 
 
@@ -131,10 +152,29 @@ def predictor(tables: Tables, words: Words) -> list[str]:
     ends = f"{words.level} interval {signed('{low:.2f} to {high:.2f}'.format(**row))}"
     tested_over = f"{p_value(row['p'])} by permutation, n{SPACE}={SPACE}{row['n']} languages without English"
     said = [f"A higher token premium {claim} zero-shot accuracy (Spearman's {rho(row)}, {ends}, {tested_over})."]
+    if not any(row["verdict"] == ABOVE and row["language"] != ENGLISH for row in tables["zero_shot"].to_dict("records")):
+        said.append("As no other language is above chance, that relates accuracies which chance explains, not transfer.")
     published = rows(tables["correlation"], regime=ZERO_SHOT, outcome="accuracy", predictor="tokens_per_word")
     if published and pd.notna(published[0]["rho"]) and pd.notna(published[0]["published"]):
         ours, theirs = signed(f"{published[0]['rho']:.2f}"), signed(f"{published[0]['published']:.2f}")
         said.append(f"For tokens per word ρ is {ours} here; the published report's own figures give {theirs}.")
+    return said
+
+
+def gains(tables: Tables, words: Words) -> list[str]:
+    """How the gain from a model of its own goes with the tokeniser's fertility."""
+    found = rows(tables["correlation"], regime=OWN, outcome="gain")
+    tested = [row for row in found if pd.notna(row["rho"])]
+    if not tested:
+        count = f"{whole(found[0]['n'])} languages have" if found else "no language has"
+        return [f"How the gain of a model of its own goes with fertility cannot be told: {count} both."]
+    said = []
+    for row in tested:
+        claim = "goes with" if row["p_holm"] < 1 - words.confidence else "has no demonstrable relation to"
+        if row["predictor"] in ("tokens_per_word", "token_premium"):
+            ends = f"{words.level} interval {signed('{low:.2f} to {high:.2f}'.format(**row))}"
+            tests = f"{rho(row)}, {ends}, {p_value(row['p_holm'])} after Holm's correction, n{SPACE}={SPACE}{row['n']}"
+            said.append(f"The gain of a model of its own over zero-shot {claim} {PREDICTOR_NAMES[row['predictor']]} ({tests}).")
     return said
 
 
@@ -156,15 +196,15 @@ def other_predictors(tables: Tables, words: Words) -> list[str]:
 
 
 CHAPTERS: dict[str, list[Callable[[Tables, Words], list[str]]]] = {
-    "answer": [english, zero_shot, own_models, joint_models, predictor],
+    "answer": [answer],
     "data": [accounts.data],
     "tokeniser": [accounts.tokeniser],
     "pretraining": [accounts.pretraining],
-    "english": [english, accounts.settings],
-    "zero_shot": [zero_shot],
+    "english": [english, accounts.expected, accounts.settings],
+    "zero_shot": [zero_shot, accounts.literature],
     "selection": [accounts.selection],
-    "regimes": [own_models, joint_models, joint_elsewhere, accounts.costs],
-    "predictors": [predictor, other_predictors],
+    "regimes": [own_models, accounts.improvement, transfer, joint_models, joint_elsewhere, accounts.costs],
+    "predictors": [predictor, gains, other_predictors],
     "controls": [accounts.controls, accounts.greedy, accounts.calibrated],
 }
 

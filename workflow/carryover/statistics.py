@@ -175,7 +175,8 @@ def calibration(
 
     scores [n, k]: log-probabilities of the candidates, renormalised here; labels, premises [n]. The interval is the basic
     bootstrap interval, cut at 0: resampling inflates an error that is a sum of absolute values, and reflecting the
-    resampled values around the estimate takes that bias out again.
+    resampled values around the estimate takes that bias out again. Where nearly all of the estimate is such bias the
+    reflected interval lies below it, and is widened to hold it.
     """
     log_probability = special.log_softmax(scores.astype(np.float64), axis=1)
     stated = np.exp(log_probability.max(axis=1))
@@ -188,7 +189,7 @@ def calibration(
     resampled = np.abs(weights @ by_bin.T.astype(np.float32)).sum(axis=1) / (weights @ rows.astype(np.float32))
     low, high = interval(resampled.astype(np.float64), confidence)
     nll = float(-log_probability[np.arange(len(labels)), labels].mean())
-    return Calibration(error, max(0.0, 2 * error - high), max(0.0, 2 * error - low), nll)
+    return Calibration(error, max(0.0, 2 * error - high), max(error, 2 * error - low), nll)
 
 
 def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -216,14 +216,16 @@ def one_or_many(study: Study) -> pd.DataFrame:
     """
     rows = []
     for backbone in study.backbones():
-        for joint in study.joint_models(backbone):
+        among = study.joint_models(backbone)
+        for joint in among:
             single = {language: study.stands_for(backbone, language) for language in study.trained_on(joint.train)}
             single = {language: model for language, model in single.items() if model and study.cell(model, language)}
             if single and study.record(joint) and all(study.record(model) for model in single.values()):
                 for approach, models in (("one model", dict.fromkeys(single, joint)), ("many models", single)):
-                    rows.append({"backbone": backbone, "joint": joint.train, "approach": approach} | _spent(study, models))
+                    named = {"backbone": backbone, "regime": study.joint_name(joint, among), "approach": approach}
+                    rows.append(named | _spent(study, models))
     columns = [
-        *("backbone", "joint", "approach", "models", "languages", "rows", "examples", "updates"),
+        *("backbone", "regime", "approach", "models", "languages", "rows", "examples", "updates"),
         *("seconds", "model_bytes", "peak_memory_mb", "accuracy"),
     ]
     return frame(rows, columns)

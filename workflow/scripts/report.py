@@ -1,6 +1,6 @@
 """The report: one HTML file from tables, figures, generations and provenance."""
 
-from carryover import evidence, files, report, sentences
+from carryover import columns, evidence, files, report, sentences
 from carryover.job import Job, run_job
 from carryover.wording import Words, duration
 
@@ -14,9 +14,9 @@ def work(job: Job) -> None:
     anchors = {name: report.anchor(name) for name in jobs["job"]}
     captions = report.captions(job.inputs["templates"])
     shown = {
-        name: report.html_table(name, table, words, anchors)
+        name: report.html_table(name, table, words, anchors, set(config["beside"]))
         for name, table in (tables | {"jobs": jobs}).items()
-        if name in report.COLUMNS
+        if name in columns.SHOWN
     }
     drawn = {path.stem: evidence.read_csv(path) for path in job.inputs["data"]}
     figures = {}
