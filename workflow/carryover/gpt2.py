@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from carryover import files
+from carryover.attention import dropped_attention
 from carryover.errors import BadInput
 from carryover.packing import Layout, Packed
 
@@ -53,11 +54,14 @@ class CausalSelfAttention(nn.Module):
     def attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         """softmax(Q K^T / sqrt(d) + M) V, heads merged.
 
-        query: [B, H, Q, d]; key, value: [B, H, T, d]; mask: boolean [B, 1, Q, T], true where a key may be seen, or
-        None for the causal triangle (Q equal to T). Returns [B, Q, H d].
+        query: [B, H, Q, d]; key, value: [B, H, T, d]; mask: [B, 1, Q, T], what is added to the scores, or None for
+        the causal triangle (Q equal to T). Returns [B, Q, H d].
         """
-        dropout = self.dropout if self.training else 0.0
-        context = F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=mask is None)
+        if self.training and self.dropout and not query.is_cuda:
+            context = dropped_attention(query, key, value, mask, self.dropout)
+        else:
+            dropout = self.dropout if self.training else 0.0
+            context = F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=mask is None)
         return context.transpose(1, 2).flatten(2)
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
@@ -209,8 +213,9 @@ class GPT2Model(GPTPreTrainedModel):
         positions = (real.cumsum(dim=1) - 1).flatten()[slots]
         places = torch.arange(width, device=input_ids.device)
         # An empty place sees itself, so that no row of the softmax is empty; nothing else sees it.
-        mask = (places[:, None] >= places) & real[:, None, :].bool() | torch.eye(width, dtype=torch.bool, device=input_ids.device)
-        layout = Layout(rows, width, slots, None if attention_mask is None else mask[:, None])
+        seen = (places[:, None] >= places) & real[:, None, :].bool() | torch.eye(width, dtype=torch.bool, device=input_ids.device)
+        mask = torch.zeros(rows, 1, width, width, device=input_ids.device).masked_fill_(~seen[:, None], -torch.inf)
+        layout = Layout(rows, width, slots, None if attention_mask is None else mask)
         hidden = self.final_layer_norm(self.encode(self.embed(input_ids.flatten()[slots], positions), layout))
         states = layout.spread(hidden)
         last = (real * (places + 1)).argmax(dim=1)
