@@ -20,9 +20,12 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+# On a cluster these run where Snakemake does: they need the internet, or less time than a place in the queue.
 localrules:
     all,
     fetch,
+    mini,
+    config,
 
 
 rule all:

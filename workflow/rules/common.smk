@@ -70,6 +70,11 @@ def key(rule, **slice):
     return param
 
 
+def growing(amount):
+    """A resource of which each further attempt gets as much again: a job that ran out of memory or time needs more."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def downloaded(name):
     """Where the file with this name in fetch.files lies once fetched."""
     return f"{DOWNLOADS}/{FILES[name]['path']}"
@@ -148,6 +153,9 @@ onstart:
     ]
     if lacking := unreachable(sources):
         sys.exit(discreet(f"error: cannot reach {', '.join(lacking)}; {remedy()}"))
+    # SLURM's own logs lie with their study. A profile does not know its name, and settings are not yet there above.
+    if getattr(workflow.executor_settings, "logdir", "") is None:
+        workflow.scheduler._executor.slurm_logdir = Path(RESULTS, "logs", "slurm").resolve()
 
 
 onerror:

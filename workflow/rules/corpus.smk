@@ -14,8 +14,8 @@ rule corpus_evaluation:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         key=key(
             "corpus",
@@ -40,8 +40,8 @@ rule corpus_training:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         key=key(
             "corpus",

@@ -12,8 +12,8 @@ rule fertility:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         key=key("fertility", **config["fertility"]),
     shell:

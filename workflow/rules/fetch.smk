@@ -13,7 +13,7 @@ rule fetch:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        runtime=240,
+        runtime=growing(240),
     params:
         key=key(
             "fetch",

@@ -23,8 +23,8 @@ rule finetune:
     threads: config["finetune"]["threads"]
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime=lambda wildcards, attempt: 720 * attempt,
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         key=key(
             "finetune",

@@ -12,8 +12,8 @@ rule generate:
     threads: config["generate"]["threads"]
     resources:
         gpu=1,
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=growing(6000),
+        runtime=growing(120),
     params:
         key=key("generate", **config["generate"]),
     shell:

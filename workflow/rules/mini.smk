@@ -15,7 +15,7 @@ if any(file["url"].startswith("mini:") for file in FILES.values()):
         conda:
             "../../envs/carryover.yaml"
         resources:
-            runtime=120,
+            runtime=growing(120),
         params:
             key=key("mini"),
         shell:

@@ -11,8 +11,8 @@ rule models:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=4000,
-        runtime=120,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         key=key("models"),
     shell:

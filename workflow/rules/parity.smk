@@ -10,8 +10,8 @@ rule parity:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=6000,
-        runtime=120,
+        mem_mb=growing(6000),
+        runtime=growing(120),
     params:
         key=key("parity", model=lambda wildcards: wildcards.model, **config["parity"]),
     shell:

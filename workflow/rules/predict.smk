@@ -31,8 +31,8 @@ for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.valu
         threads: config["predict"]["threads"]
         resources:
             gpu=1,
-            mem_mb=lambda wildcards, attempt: 6000 * attempt,
-            runtime=lambda wildcards, attempt: 240 * attempt,
+            mem_mb=growing(6000),
+            runtime=growing(240),
         params:
             key=key("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
         shell:

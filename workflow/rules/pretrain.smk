@@ -15,8 +15,8 @@ rule pretrain:
     threads: config["pretrain"]["threads"]
     resources:
         gpu=1,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 240 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         key=key("pretrain", **{name: value for name, value in config["pretrain"].items() if name != "text"}),
     shell:

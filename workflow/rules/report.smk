@@ -29,8 +29,8 @@ rule report:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         key=key(
             "report",
@@ -60,7 +60,7 @@ rule config:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        runtime=120,
+        runtime=growing(120),
     params:
         key=key("config", resolved=config),
     shell:

@@ -16,7 +16,7 @@ if ENGLISH:
         conda:
             "../../envs/carryover.yaml"
         resources:
-            runtime=120,
+            runtime=growing(120),
         params:
             key=key(
                 "select",

@@ -14,8 +14,8 @@ rule tokenizer:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         key=key(
             "tokenizer",

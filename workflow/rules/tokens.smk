@@ -15,8 +15,8 @@ rule tokens_evaluation:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         key=key(
             "tokens",
