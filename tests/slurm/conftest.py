@@ -14,7 +14,6 @@ from slurm_cluster import ETC, Cluster, cluster, daemons, missing
 
 from study_runner import clone
 
-HERE = Path(__file__).parent
 OVERLAYS = ["--configfile", "workflow/overlays/mini.yaml", "tests/slurm/tiny.yaml"]
 
 
@@ -56,7 +55,7 @@ def submit() -> Iterator[Callable[..., subprocess.Popen[str]]]:
             process = subprocess.Popen(
                 command,
                 cwd=project,
-                env={**inherited, "CARRYOVER_CLUSTER": str(HERE / "cluster.yaml"), **environment},
+                env={**inherited, "CARRYOVER_CLUSTER": "tests/slurm/cluster.yaml", **environment},
                 stdout=printed,
                 stderr=subprocess.STDOUT,
                 text=True,
