@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint format report-zip sample-docs clean
+.PHONY: help demo test test-slow lint format report-zip paper sample-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ format: $(VENV)/installed-dev ## rewrite in the project's style
 
 report-zip: $(VENV)/installed ## Snakemake's own report of a finished study
 	$(SNAKEMAKE) --report results/$(STUDY)/snakemake-report.zip
+
+paper: $(VENV)/installed ## the tables as LaTeX and the figures as PDF of a finished study
+	$(SNAKEMAKE) results/$(STUDY)/paper/paper.tex
 
 SHOWN = regimes zero_shot fertility hyperparameters pretraining data selection
 

@@ -18,6 +18,7 @@ include: "workflow/rules/select.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 
 
 # On a cluster these run where Snakemake does: they need the internet, or less time than a place in the queue.

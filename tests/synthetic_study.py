@@ -236,6 +236,8 @@ def make_report(study: Path, config: dict[str, object] = CONFIG) -> str:
         "made": sorted(study.glob("**/*provenance.json")),
         "templates": sorted(path for path in (ROOT / "report").rglob("*") if path.is_file()),
         "languages": [ROOT / "data/languages.csv"],
+        "plan": sorted(study.glob("plan/plan.csv")),
+        "matrix": sorted(study.glob("blast_radius.csv")),
     }
     run_script("report", config, inputs, {"report": [study / "report.html"], "jobs": [study / "jobs.csv"]})
     return (study / "report.html").read_text(encoding="utf-8")

@@ -146,6 +146,9 @@ KNOWN: dict[str, Column] = {
     **_columns(TABLE, "difference", REPORT, published_difference="Difference to published"),
     **_columns(TABLE, "difference", REPORT, improvement_difference="Gain to published gain", delta_difference="To published"),
     **_columns(NOBODY, "percent", PUBLIC, public_low="Public runs, lowest", public_high="Highest"),
+    **_columns(NOBODY, "count", spent_examples="Examples, spent", spent_tokens="Tokens, spent", spent_updates="Updates, spent"),
+    **_columns(NOBODY, "number", flops="FLOP, planned", ratio="Spent over planned"),
+    **_columns(NOBODY, "time", estimated_seconds="Time, planned"),
     **_columns(NOBODY, "text", job="Job", stage="Stage", code="Code", config="Config", started="Started", device="Device"),
 }
 COUNTED_IN_TOKENS = {"premise_cut", "hypothesis_cut", "mean_tokens", "beyond_pretraining"}
@@ -179,6 +182,8 @@ SHOWN: dict[str, str] = {
     "costs": "variant train seed rows examples updates tokens train_loss best_epoch seconds peak_memory_mb model_bytes",
     "accuracy": f"variant train seed view split language {SCORED} greedy_accuracy invalid",
     "jobs": "job stage code config started seconds peak_memory_mb device",
+    "planned": "job stage examples spent_examples tokens spent_tokens updates spent_updates flops estimated_seconds seconds "
+    "ratio",
 }
 HERE: dict[tuple[str, str], Column] = {
     ("data", "rows"): Column("Rows", "count", OWN),
@@ -199,6 +204,8 @@ HERE: dict[tuple[str, str], Column] = {
     ("literature", "regime"): Column("Beside our", "text"),
     **{("one_or_many", name): KNOWN[name]._replace(made_by=TABLE) for name in SHOWN["one_or_many"].split()[4:]},
     ("one_or_many", "accuracy"): Column("Mean accuracy", "percent", TABLE),
+    **{("planned", name): Column(f"{name.capitalize()}, planned", "count") for name in ("examples", "tokens", "updates")},
+    ("planned", "seconds"): Column("Time, spent", "time"),
     **{("jobs", name): KNOWN[name]._replace(made_by=NOBODY) for name in ("seconds", "peak_memory_mb")},
 }
 

@@ -1,7 +1,7 @@
 """How every figure is drawn: its style and colours, the order of languages, and its rendering as SVG or PDF.
 
-The default colours are Okabe and Ito's, which colour-blind readers tell apart; hatches, markers and line styles say the same
-again for print in grey. The same figure gives the same bytes. In SVG text stays text, so that any script renders with the
+The default colours are Okabe and Ito's, which colour-blind readers tell apart; markers and line styles say the same again
+for print in grey. The same figure gives the same bytes. In SVG text stays text, so that any script renders with the
 reader's fonts.
 """
 
@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 matplotlib.use("svg")
 STYLE = {
     **{"svg.fonttype": "none", "svg.hashsalt": "carryover", "font.family": ["DejaVu Sans", "Arial", "sans-serif"]},
-    **{"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "hatch.linewidth": 0.6},
+    **{"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True},
     **{"axes.titlesize": 9, "axes.titlelocation": "left", "legend.frameon": False, "figure.constrained_layout.use": True},
     **{"pdf.fonttype": 42},  # TrueType: PDF readers can search the text
 }
@@ -30,7 +30,6 @@ PALETTES = {
     "tol-bright": ("#4477AA", "#CCBB44", "#228833", "#AA3377", "#66CCEE", "#EE6677", "#555555"),
     "grey": ("#3A3A3A", "#B5B5B5", "#7A7A7A", "#D9D9D9", "#5A5A5A", "#111111", "#888888"),
 }
-HATCHES = ("", "////", "\\\\\\\\", "xxxx", "----", "++++", "||||")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 WIDTH = 7.4  # inches, about a page's text

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from carryover.drawing import HATCHES, LINES, MARKERS, Drawn, Look, chance, empty, errors, panels, styled
+from carryover.drawing import LINES, MARKERS, Drawn, Look, chance, empty, errors, panels, styled
+from carryover.evidence import read_csv, read_curves
 from carryover.labels import label_points
 from carryover.scoring import ABOVE
 from carryover.study import ENGLISH, OWN, ZERO_SHOT
@@ -17,31 +19,33 @@ from carryover.study import ENGLISH, OWN, ZERO_SHOT
 
 @styled
 def regimes(table: pd.DataFrame, look: Look) -> Drawn:
-    """Accuracy by language and regime, grouped by family. Bars without evidence above chance are hollow."""
+    """Accuracy by language and regime with intervals, grouped by family. Hollow marks show no evidence above chance."""
     if table.empty:
         return empty("no fine-tuned model has been tested", list(table.columns))
     names = sorted(dict.fromkeys(table["regime"]), key=lambda name: {ZERO_SHOT: 0, OWN: 1}.get(name, 2))
-    figure, axes = panels(table["backbone"].nunique(), 3.4)
+    figure, axes = panels(table["backbone"].nunique(), 3.6)
     for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
         order = look.ordered(list(dict.fromkeys(rows["language"])))
-        width = 0.82 / len(names)
+        chance(axis, rows)
+        for place in range(0, len(order), 2):  # bands lead the eye from a mark to its language
+            axis.axvspan(place - 0.5, place + 0.5, color="#F1F1F1", linewidth=0, zorder=0)
         for place, name in enumerate(names):
             chosen = rows[rows["regime"] == name].set_index("language").reindex(order).dropna(subset=["accuracy"])
-            x = np.array([order.index(code) for code in chosen.index]) + (place - (len(names) - 1) / 2) * width
+            x = np.array([order.index(code) for code in chosen.index]) + (place - (len(names) - 1) / 2) * 0.72 / len(names)
+            colour, marker = look.colours[place % len(look.colours)], MARKERS[place % len(MARKERS)]
+            bars = {"fmt": "none", "ecolor": colour, "elinewidth": 1.3, "capsize": 2, "zorder": 4}
+            axis.errorbar(x, 100 * chosen["accuracy"], yerr=errors(chosen), **bars)
             evident = (chosen["verdict"] == ABOVE).to_numpy()
-            style = {"edgecolor": look.colours[place], "hatch": HATCHES[place], "linewidth": 0.8}
-            for some, face in ((evident, look.colours[place]), (~evident, "white")):
-                edge = style | ({"edgecolor": "#222222"} if face != "white" else {})
-                axis.bar(x[some], 100 * chosen["accuracy"][some], width * 0.94, facecolor=face, **edge)
-            axis.errorbar(
-                x, 100 * chosen["accuracy"], yerr=errors(chosen), fmt="none", ecolor="#111111", elinewidth=0.9, capsize=1.5
-            )
-            axis.bar([np.nan], [np.nan], facecolor=look.colours[place], label=name, **style | {"edgecolor": "#222222"})
-        chance(axis, rows)
+            style = {"linestyle": "none", "marker": marker, "markersize": 5.5, "markeredgecolor": colour, "zorder": 5}
+            for some, face in ((evident, colour), (~evident, "white")):
+                axis.plot(x[some], 100 * chosen["accuracy"][some], markerfacecolor=face, **style)
+            axis.plot([], [], markerfacecolor=colour, label=name, **style)
         axis.set_xticks(range(len(order)), [look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor")
         _family_borders(axis, order, look)
-        axis.set(ylabel="accuracy (%)", xlim=(-0.6, len(order) - 0.4), ylim=(0, None))
+        axis.set(ylabel="accuracy (%)", xlim=(-0.5, len(order) - 0.5))
         axis.set_title(backbone if len(axes) > 1 else "", pad=16)
+        axis.margins(y=0.08)
+        axis.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names) + 1))
     columns = ["backbone", "regime", "language", "n", "accuracy", "low", "high", "chance", "verdict"]
     return figure, table[columns]
@@ -252,3 +256,20 @@ def confusion(table: pd.DataFrame, look: Look) -> Drawn:
         axis.set_aspect("equal")
         axis.set(ylabel="gold" if place % 5 == 0 else "", xlabel="answer" if place >= len(shown) - 5 else "")
     return figure, table
+
+
+def draw(tables: Mapping[str, pd.DataFrame], curves: Iterable[Path], pretrained: Iterable[Path], look: Look) -> dict[str, Drawn]:
+    """Every figure by name. tables: the study's; curves, pretrained: loss curves of fine-tuning runs and of backbones."""
+    backbones = [read_csv(path).assign(backbone=path.parent.name) for path in pretrained]
+    losses = pd.concat(backbones, ignore_index=True) if backbones else pd.DataFrame(columns=["backbone", "step", "loss"])
+    tokeniser = [tables[name] for name in ("zero_shot", "fertility", "correlation")]
+    return {
+        "regimes": regimes(tables["regimes"], look),
+        "zero_shot": zero_shot(tables["zero_shot"], look),
+        "premium": against("token_premium", "token premium over English")(*tokeniser, look),
+        "fertility": against("tokens_per_word", "tokens per whitespace word")(*tokeniser, look),
+        "pretraining": pretraining(losses, look),
+        "finetuning": finetuning(read_curves(curves), look),
+        "transfer_matrix": transfer_matrix(tables["transfer_matrix"], look),
+        "confusion": confusion(tables["confusion"], look),
+    }

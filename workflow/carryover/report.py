@@ -20,9 +20,8 @@ from markupsafe import Markup, escape
 from carryover.columns import KINDS, NUMERIC, columns_of, made_in
 from carryover.evidence import read_json
 from carryover.keys import canonical
-from carryover.wording import Words
+from carryover.wording import Words, duration
 
-LONG = 80  # rows from which a table starts folded
 JOB_COLUMNS = ["job", "stage", "code", "config", "started", "seconds", "peak_memory_mb", "device", "git_commit", "packages"]
 
 
@@ -46,6 +45,17 @@ def jobs_table(paths: Iterable[Path], training: Iterable[Path], study: Path) -> 
     return pd.DataFrame(rows, columns=JOB_COLUMNS)
 
 
+def spent(jobs: pd.DataFrame, planned: pd.DataFrame) -> dict[str, Any]:
+    """The sums of the chapter on how numbers were made: jobs, time, GPU time, and the plan's time beside what it took."""
+    on_gpu = jobs[jobs["device"].astype(str).str.startswith("cuda")]
+    sums = {"jobs": len(jobs), "time": duration(jobs["seconds"].sum())}
+    sums |= {"on_gpu": len(on_gpu), "gpu": duration(on_gpu["seconds"].sum())}
+    known = planned.dropna(subset=["estimated_seconds", "seconds"]) if len(planned) else planned
+    if len(known):
+        sums |= {"known": len(known), "known_time": duration(known["seconds"].sum())}
+    return sums | {"planned": duration(known["estimated_seconds"].sum()) if len(known) else ""}
+
+
 def anchor(job: str) -> str:
     """The id of a job's row in the page."""
     return "job-" + re.sub(r"[^A-Za-z0-9]+", "-", job)
@@ -63,15 +73,44 @@ def html_table(name: str, table: pd.DataFrame, words: Words, jobs: Mapping[str, 
     }
     rows = []
     for row in table.to_dict("records"):
-        cells = []
+        cells: list[dict[str, Any]] = []
         for place, (column, shown) in enumerate(columns.items()):
             text, value = ("", "") if pd.isna(row[column]) else KINDS[shown.kind](row, column, words)
             made_by = next((job for job in made_in(name, column, shown.made_by, row) if job in jobs), None)
             href = f"#{jobs[made_by]}" if made_by and text else ""
-            cells.append({"text": text, "sort": value, "number": shown.kind in NUMERIC, "href": href, "head": place == 0})
+            reached = not any(cell["href"] == href for cell in cells)  # by keyboard: each job of a row once
+            cell = {"text": text, "sort": value, "number": shown.kind in NUMERIC, "head": place == 0}
+            cells.append(cell | {"href": href, "reached": reached})
         rows.append({"cells": cells, "id": anchor(row["job"]) if name == "jobs" else ""})
     heads = [{"label": shown.label, "number": shown.kind in NUMERIC} for shown in columns.values()]
-    return {"name": name, "columns": heads, "rows": rows, "csv": data_uri(table), "long": len(rows) > LONG}
+    return {"name": name, "columns": heads, "rows": rows, "csv": data_uri(table)}
+
+
+def matrix_table(name: str, matrix: pd.DataFrame) -> dict[str, Any]:
+    """A matrix of marks for the template: the first column names a row, every other cell holds 1 or nothing."""
+    rows = []
+    for row in matrix.itertuples(index=False):
+        marks = [{"text": "\N{BLACK CIRCLE}" if mark == 1 else "", "sort": "1" if mark == 1 else ""} for mark in row[1:]]
+        cells = [{"text": row[0], "sort": row[0], "head": True}, *marks]
+        rows.append({"cells": [{"number": False, "href": "", "head": False} | cell for cell in cells], "id": ""})
+    heads = [{"label": label, "number": False} for label in matrix.columns]
+    return {"name": name, "columns": heads, "rows": rows, "csv": data_uri(matrix)}
+
+
+def planned_table(plan: pd.DataFrame, jobs: pd.DataFrame, training: Iterable[Path], study: Path) -> pd.DataFrame:
+    """What the plan foretold of each job beside what the job spent.
+
+    plan: job, stage, examples, tokens, updates, flops, estimated_seconds; jobs: as of `jobs_table`; training: the records of
+    training runs, which counted examples, tokens and updates.
+    """
+    counted = ("examples", "tokens", "updates")
+    spent = [
+        {"job": str(path.parent.relative_to(study))} | {f"spent_{name}": read_json(path).get(name) for name in counted}
+        for path in training
+    ]
+    spent = pd.DataFrame(spent, columns=["job", *(f"spent_{name}" for name in counted)])
+    table = plan.merge(jobs[["job", "seconds"]], on="job", how="left").merge(spent, on="job", how="left")
+    return table.assign(ratio=table["seconds"] / table["estimated_seconds"].where(table["estimated_seconds"] > 0))
 
 
 def data_uri(table: pd.DataFrame) -> str:

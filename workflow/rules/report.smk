@@ -1,4 +1,8 @@
 # One self-contained page, from tables, figures, generations and the provenance of every job before it.
+TOKENISED = {f"{view}/{language}.evaluation": None for (_, view), languages in PREDICTIONS.items() for language in languages}
+TOKENISED |= {f"{run.view}/{language}.training": None for run in RUNS.values() for language in run.languages}
+
+
 rule report:
     input:
         tables=TABLES,
@@ -11,6 +15,7 @@ rule report:
             f"{RESULTS}/tokenizer/provenance.json",
             *expand(f"{RESULTS}/corpus/{{language}}.evaluation.provenance.json", language=LANGUAGES),
             *expand(f"{RESULTS}/corpus/{{language}}.training.provenance.json", language=config["corpus"]["train_languages"]),
+            *[f"{RESULTS}/tokens/{tokens}.provenance.json" for tokens in TOKENISED],
             *[f"{backbone(name)}/provenance.json" for name in plan.models_in_use(config)],
             *expand(f"{RESULTS}/parity/{{model}}.provenance.json", model=plan.models_in_use(config)),
             *[f"{RESULTS}/models/{run}/provenance.json" for run in RUNS],
@@ -20,6 +25,8 @@ rule report:
         ],
         templates=sorted(str(path) for path in Path(workflow.basedir, "report").glob("**/*.*")),
         languages="data/languages.csv",
+        plan=[],
+        matrix=[str(path) for path in Path("data").glob("blast_radius.csv")],
     output:
         report=f"{RESULTS}/report.html",
         jobs=f"{RESULTS}/jobs.csv",
@@ -47,6 +54,7 @@ rule report:
         " --training @<(printf '%s\\n' {input.training:q}) --made @<(printf '%s\\n' {input.made:q})"
         " --tables {input.tables:q} --figures {input.figures:q} --data {input.data:q} --generations {input.generations:q}"
         " --templates {input.templates:q} --languages {input.languages:q}"
+        " --plan {input.plan:q} --matrix {input.matrix:q}"
         " --report {output.report:q} --jobs {output.jobs:q}"
 
 

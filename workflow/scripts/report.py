@@ -1,8 +1,10 @@
 """The report: one HTML file from tables, figures, generations and provenance."""
 
+import pandas as pd
+
 from carryover import columns, evidence, files, report, sentences
 from carryover.job import Job, run_job
-from carryover.wording import Words, duration
+from carryover.wording import Words
 
 
 def work(job: Job) -> None:
@@ -10,35 +12,34 @@ def work(job: Job) -> None:
     known = evidence.read_csv(job.input("languages"))
     words = Words(dict(zip(known["language"], known["name"], strict=True)), config["digits"], config["confidence"])
     tables = {path.stem: evidence.read_csv(path) for path in job.inputs["tables"]}
-    jobs = report.jobs_table(job.inputs["made"], job.inputs["training"], job.output("report").parent)
+    study = job.output("report").parent
+    jobs = report.jobs_table(job.inputs["made"], job.inputs["training"], study)
+    plans = [report.planned_table(evidence.read_csv(path), jobs, job.inputs["training"], study) for path in job.inputs["plan"]]
+    made = {"jobs": jobs, "planned": plans[0] if plans else pd.DataFrame()}
     anchors = {name: report.anchor(name) for name in jobs["job"]}
     captions = report.captions(job.inputs["templates"])
     shown = {
         name: report.html_table(name, table, words, anchors, set(config["beside"]))
-        for name, table in (tables | {"jobs": jobs}).items()
+        for name, table in (tables | made).items()
         if name in columns.SHOWN
     }
+    matrix = next((evidence.read_csv(path) for path in job.inputs["matrix"]), pd.DataFrame(columns=["leaf"]))
+    shown["blast_radius"] = report.matrix_table("blast_radius", matrix)
     drawn = {path.stem: evidence.read_csv(path) for path in job.inputs["data"]}
     figures = {}
     for path in job.inputs["figures"]:
         svg = report.inline_svg(path.read_text(encoding="utf-8"), path.stem, captions[path.stem])
         figures[path.stem] = {"name": path.stem, "svg": svg, "csv": report.data_uri(drawn[path.stem])}
-    on_gpu = jobs[jobs["device"].astype(str).str.startswith("cuda")]
     page = report.render(
         job.inputs["templates"],
-        config=config,
+        config=config | {"level": words.level},
         captions=captions,
         said=sentences.chapters(tables, words),
         tables=shown,
         figures=figures,
         generations=[entry for path in job.inputs["generations"] for entry in evidence.read_json(path)],
         languages=[{"code": code, "name": words.language(code)} for code in config["languages"]],
-        spent={
-            "jobs": len(jobs),
-            "time": duration(jobs["seconds"].sum()),
-            "gpu": duration(on_gpu["seconds"].sum()),
-            "on_gpu": len(on_gpu),
-        },
+        spent=report.spent(jobs, made["planned"]),
         packages=sorted(set(jobs["packages"])),
         commits=sorted(set(jobs["git_commit"].dropna())),
     )
@@ -47,5 +48,5 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    inputs = ["tables", "figures", "data", "generations", "training", "made", "templates", "languages"]
+    inputs = ["tables", "figures", "data", "generations", "training", "made", "templates", "languages", "plan", "matrix"]
     run_job(work, inputs=inputs, outputs=["report", "jobs"])
