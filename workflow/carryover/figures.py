@@ -187,8 +187,8 @@ def finetuning(table: pd.DataFrame, look: Look) -> Drawn:
             smooth = run["loss"].rolling(max(1, len(run) // 40), min_periods=1).mean()
             axis.plot(run["examples"], smooth, linewidth=1.1, label=f"{backbone} {name}" if several else name, **line)
         axis.axhline(np.log(3), color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="three labels alike: ln 3")
-        low = min(table["loss"].quantile(0.01), np.log(3))
-        axis.set(xlabel="examples", ylabel="nats per label", ylim=(0.9 * low, max(1.3, table["loss"].quantile(0.97))))
+        low = min(table["loss"].quantile(0.01), np.log(3))  # the first updates, where the answer is not yet a label, are cut off
+        axis.set(xlabel="examples", ylabel="nats per label", ylim=(0.9 * low, 1.5 * np.log(3) - 0.5 * low))
         axis.set_title(title)
         axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7.5)
     return figure, table

@@ -167,7 +167,7 @@ def gains(tables: Tables, words: Words) -> list[str]:
     tested = [row for row in found if pd.notna(row["rho"])]
     if not tested:
         count = f"{whole(found[0]['n'])} languages have" if found else "no language has"
-        return [f"How the gain of a model of its own goes with fertility cannot be told: {count} both."]
+        return [f"How the gain of a model of its own goes with fertility cannot be told: {count} such a gain."]
     said = []
     for row in tested:
         claim = "goes with" if row["p_holm"] < 1 - words.confidence else "has no demonstrable relation to"
