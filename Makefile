@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow lint format report-zip paper sample-docs clean
+.PHONY: help demo test test-slow bench lint format report-zip paper sample-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ test: $(VENV)/installed-dev lint ## everything that is checked in minutes, the m
 
 test-slow: $(VENV)/installed-dev ## what takes longer: kills, coverage, browser
 	$(BIN)/python -m pytest -m slow
+
+# Freed memory is kept, as in the jobs (workflow/rules/common.smk), by all contestants alike.
+BENCH = MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864 PYTHONPATH=workflow:. $(BIN)/python -m
+
+bench: $(VENV)/installed ## speed on two CPU cores against the plain algorithm and Hugging Face (real XNLI with CARRYOVER_MIRROR)
+	$(BENCH) benchmarks.cpu
 
 lint: $(VENV)/installed-dev ## style of Python and Snakemake
 	$(BIN)/ruff check .

@@ -106,7 +106,8 @@ def pretrain(
     def at_epoch_end() -> dict[str, Any]:
         return {"validation_loss": validation_loss(model, held_out)}
 
-    history = train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints)
+    lengths = np.array([len(line) for line in data.lines])
+    history = train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, lengths)
     for point, published in zip(history.curve, published_losses(history.curve, data), strict=True):
         point["published_loss"] = float(published)
     last = history.epochs[-1]["validation_loss"]

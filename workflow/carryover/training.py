@@ -30,6 +30,7 @@ from carryover.progress import progress
 from carryover.tokens import XNLIDataset
 
 log = logging.getLogger("carryover")
+POOL = 50  # batches by length: how many are sorted together, few enough that each epoch's batches are others
 WINDOW = 50  # updates between two points of the loss curve, and between two checks that the loss is a number
 
 
@@ -37,7 +38,7 @@ WINDOW = 50  # updates between two points of the loss curve, and between two che
 class Recipe:
     """How to train. lr: the peak; warmup: the share of the updates over which it rises; clip: the largest gradient norm, 0
     for any; schedule: `constant`, `linear` or `cosine` after the warm-up; precision: `fp32` or `bf16`; max_updates: where
-    training ends although epochs are left."""
+    training ends although epochs are left; batches: `shuffled`, or `by_length`, where rows of like length meet in a batch."""
 
     lr: float
     batch_size: int
@@ -50,6 +51,7 @@ class Recipe:
     clip: float
     precision: str
     max_updates: int | None = None
+    batches: str = "shuffled"
 
 
 @dataclass
@@ -79,8 +81,11 @@ def train(
     recipe: Recipe,
     seed: int,
     checkpoints: Checkpoints,
+    lengths: np.ndarray | None = None,
 ) -> History:
     """Trains in place; the model ends as after its best epoch (the last, where epochs have no criterion).
+
+    lengths: the tokens of each row, for batches by length.
 
     Raises BadInput where the loss stops being a number, within `WINDOW` updates of it.
     """
@@ -99,7 +104,7 @@ def train(
         while update < total:
             epoch, batch = divmod(update, per_epoch)
             if order_of[0] != epoch:
-                order_of = (epoch, epoch_order(rows, seed, epoch))
+                order_of = (epoch, epoch_order(rows, seed, epoch, recipe, lengths))
             chosen = order_of[1][batch * recipe.batch_size : (batch + 1) * recipe.batch_size]
             lr = learning_rate(recipe, update, total)
             for group in optimizer.param_groups:
@@ -134,9 +139,22 @@ def train(
     return history
 
 
-def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:
-    """The rows in the order in which this epoch, counted from 0, takes them."""
-    return np.random.default_rng([seed, epoch]).permutation(rows)
+def epoch_order(rows: int, seed: int, epoch: int, recipe: Recipe, lengths: np.ndarray | None = None) -> np.ndarray:
+    """The rows in the order in which this epoch, counted from 0, takes them, a batch after the other.
+
+    By length: `POOL` batches at a time of the shuffled rows are sorted by length, and then the batches are shuffled; one that
+    is not full stays the last.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(rows)
+    if recipe.batches == "shuffled":
+        return order
+    assert lengths is not None
+    size = recipe.batch_size
+    pools = np.split(order, np.arange(POOL * size, rows, POOL * size))
+    order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    full = rows // size
+    return np.concatenate([order[: full * size].reshape(full, size)[random.permutation(full)].ravel(), order[full * size :]])
 
 
 def learning_rate(recipe: Recipe, update: int, total: int) -> float:
@@ -204,6 +222,16 @@ def _restore(state, model, optimizer, history) -> tuple[int, dict | None, list[T
     return state["update"], state["best"], [loss.to(device) for loss in state["window"]]
 
 
+def label_loss(model: GPT2Model, data: XNLIDataset, rows: np.ndarray) -> Tensor:
+    """The mean over these rows of -log p(label token | prompt), in nats, over the whole vocabulary."""
+    device = next(model.parameters()).device
+    batch = pack([data.prompt(row) for row in rows]).to(device)
+    targets = torch.from_numpy(data.targets(rows)).to(device)
+    tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
+    hidden = model.encode_ends(model.place(tokens, batch.positions), batch)
+    return tied_cross_entropy(hidden.float(), weight, targets)
+
+
 def finetune(
     model: GPT2Model, data: XNLIDataset, dev: dict[str, XNLIDataset], recipe: Recipe, seed: int, checkpoints: Checkpoints
 ) -> History:
@@ -211,14 +239,9 @@ def finetune(
 
     dev: the sets whose macro-average accuracy over the labels decides which epoch is kept, by language.
     """
-    device = next(model.parameters()).device
 
     def loss_of(rows: np.ndarray) -> Tensor:
-        batch = pack([data.prompt(row) for row in rows]).to(device)
-        targets = torch.from_numpy(data.targets(rows)).to(device)
-        tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
-        hidden = model.encode_ends(model.place(tokens, batch.positions), batch)
-        return tied_cross_entropy(hidden.float(), weight, targets)
+        return label_loss(model, data, rows)
 
     def at_epoch_end() -> dict[str, Any]:
         by_language = {
@@ -226,4 +249,4 @@ def finetune(
         }
         return {"criterion": float(np.mean(list(by_language.values()))), "dev": by_language}
 
-    return train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints)
+    return train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, data.lengths)

@@ -12,15 +12,15 @@ from carryover.training import Recipe, epoch_order, finetune
 
 
 def work(job: Job) -> None:
-    config, recipe = job.config, dict(job.config["recipe"])
+    config, settings = job.config, dict(job.config["recipe"])
     source, directory = job.inputs["backbone"][0].parent, job.outputs["model"][0].parent
     device = choose_device(job.gpu, config["threads"])
-    recipe.pop("view")
-    model = GPT2Model.from_pretrained(source, dropout=recipe.pop("dropout")).to(device)
+    settings.pop("view")
+    model = GPT2Model.from_pretrained(source, dropout=settings.pop("dropout")).to(device)
     data = load_tokens(job.inputs["train"])
     dev = {language: load_tokens([path]) for language, path in zip(config["languages"], job.inputs["dev"], strict=True)}
-    checkpoints = Checkpoints(job.resume_directory())
-    history = finetune(model, data, dev, Recipe(**recipe), config["seed"], checkpoints)
+    recipe, checkpoints = Recipe(**settings), Checkpoints(job.resume_directory())
+    history = finetune(model, data, dev, recipe, config["seed"], checkpoints)
     model.save_pretrained(directory)
     tokenizer.copy_beside(job.inputs["backbone"], directory)
     files.write_text(job.output("curve"), pd.DataFrame(history.curve).to_csv(index=False))
@@ -32,7 +32,8 @@ def work(job: Job) -> None:
     files.write_text(job.output("epochs"), pd.DataFrame(accuracies).to_csv(index=False))
     examples = history.curve[-1]["examples"]
     epochs, rest = divmod(examples, len(data))  # a limit on the updates can cut the last epoch
-    tokens = epochs * data.lengths.sum() + data.lengths[epoch_order(len(data), config["seed"], epochs)[:rest]].sum()
+    last = epoch_order(len(data), config["seed"], epochs, recipe, data.lengths)
+    tokens = epochs * data.lengths.sum() + data.lengths[last[:rest]].sum()
     facts = {
         "languages": config["languages"],
         "recipe": config["recipe"],

@@ -1,0 +1,1 @@
+"""Measurements against the plain algorithm and Hugging Face: `make bench`, `make bench-gpu`."""

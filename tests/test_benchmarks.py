@@ -1,0 +1,101 @@
+"""The benchmark at tiny shapes: that it measures what it says, says what was missed, and does not rot."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+import torch
+from benchmarks import cpu, data, hugging_face, ours, plain
+from benchmarks.data import Source
+from benchmarks.timing import Check, Stopwatch, medians, verdict
+
+from carryover import tokenizer
+from carryover.gpt2 import GPT2Config
+from carryover.prediction import score
+
+TINY = cpu.Size(
+    model=GPT2Config(vocab_size=300, n_positions=128, n_embd=32, n_layer=2, n_head=2, n_inner=48),
+    premises=4,
+    rounds=1,
+    steps={4: 3, 32: 2},
+    pretraining_steps=3,
+    equal_steps=4,
+    growing=(60, 120),
+)
+
+
+@pytest.fixture
+def source(tmp_path, make_prompts) -> Source:
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"The river was frozen, and the {word} waited.\n" for word in "abcdefghijklmnopqrstuvwxyz"))
+    made = tokenizer.train_bpe(text, 280)
+    return Source("made up", make_prompts(60, vocabulary=200), make_prompts(20, vocabulary=200), made, text)
+
+
+def test_everything_is_measured_and_equal(source, tmp_path, capsys):
+    checks = cpu.measure(TINY, [source], tmp_path)
+    assert capsys.readouterr().out.splitlines() == [check.line() for check in checks]
+    assert all(np.isfinite(check.value) and check.value >= 0 for check in checks)
+    bounded = {check.name: check for check in checks if check.floor or check.most}
+    assert len([name for name in bounded if "over ours" in name]) == 7  # the floors of the table
+    for name, check in bounded.items():
+        if "difference" in name:
+            assert check.met, check.line()
+
+
+def test_the_plain_model_is_ours(make_model, make_prompts):
+    model, prompts = make_model(), make_prompts(8)
+    difference = np.abs(score(model, prompts, "fp32").logp - plain.label_logp(plain.PlainGPT2(model), prompts))
+    assert difference.max() < 1e-5
+
+
+def test_hugging_face_answers_as_we_do(make_model, make_prompts):
+    model, prompts = make_model(), make_prompts(12)
+    assert np.array_equal(hugging_face.evaluate(hugging_face.twin(model), prompts), score(model, prompts, "fp32").greedy)
+
+
+def test_all_train_on_the_same_batches(make_model, make_prompts, make_recipe):
+    prompts, recipe = make_prompts(20), make_recipe()
+    chosen, losses = ours.batches(len(prompts), recipe, 5), {}
+    for name in ("ours", "plain", "Hugging Face"):
+        model, watch = make_model(), Stopwatch()
+        if name == "ours":
+            ours.finetune(model, prompts, recipe, 5, watch)
+        elif name == "plain":
+            plain.finetune(plain.PlainGPT2(model), prompts, chosen, recipe, watch)
+        else:
+            hugging_face.finetune(hugging_face.twin(model), prompts, chosen, recipe, watch)
+        losses[name] = watch.losses
+    assert losses["ours"] == pytest.approx(losses["plain"], abs=1e-5)
+    assert losses["ours"][0] == pytest.approx(losses["Hugging Face"][0], abs=1e-5)
+    # From then on its epsilon stands after the bias correction.
+    assert losses["ours"] == pytest.approx(losses["Hugging Face"], abs=0.05)
+
+
+def test_a_missed_floor_is_named():
+    met, missed = Check("fast enough", 2.0, "x", floor=1.5, goal=3.0), Check("too slow", 1.0, "x", floor=1.5)
+    assert verdict([met]) == ("every floor is met", 0)
+    line, status = verdict([met, missed, Check("too large", 2.0, "MiB", most=1.0), Check("only shown", 0.0, "ms")])
+    assert status == 1 and line == "floors missed: too slow; too large"
+    assert re.search(r"short.* ok$", met.line()) and missed.line().endswith("MISSED")
+
+
+def test_contestants_take_turns():
+    turns = []
+    contestants = {name: lambda name=name: turns.append(name) or [float(len(turns))] for name in ("one", "other")}
+    assert medians(contestants, 3) == {"one": 3.0, "other": 4.0}
+    assert turns == ["one", "other"] * 3
+
+
+def test_repeated_rows_share_no_premise_with_their_copies(make_prompts):
+    prompts = make_prompts(7)
+    more = data.repeated(prompts, 2 * len(prompts) + 3)
+    assert len(more) == 2 * len(prompts) + 3
+    assert len(np.unique(more.premise_ids[: 2 * len(prompts)])) == 14
+    assert np.array_equal(more.prompt(len(prompts) + 2), prompts.prompt(2))
+
+
+def test_random_weights_are_the_same_each_time():
+    one, other = cpu.model_of(TINY.model, 0.1), cpu.model_of(dataclasses.replace(TINY.model), 0.0)
+    assert torch.equal(one.token_embedding.weight, other.token_embedding.weight)
