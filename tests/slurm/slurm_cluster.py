@@ -114,9 +114,11 @@ class Cluster:
 
     def jobs(self, *states: str) -> list[dict[str, str]]:
         """Every job that the controller remembers, by number; in these states, if any are given."""
+        fields = ("JobArrayID", "State", "Comment", "tres-per-job", "Partition", "MinMemory", "TimeLimit")
+        wanted = ",".join(f"{field}:250|" for field in fields)
+        table = output("squeue", "--noheader", "--states=all", "--sort=i", f"--Format={wanted}")
         names = ("id", "state", "comment", "gpus", "partition", "memory", "time")
-        table = output("squeue", "--noheader", "--states=all", "--sort=i", "--format=%i|%T|%k|%b|%P|%m|%l")
-        rows = [dict(zip(names, line.split("|"), strict=True)) for line in table.splitlines()]
+        rows = [dict(zip(names, map(str.strip, line.split("|")[:-1]), strict=True)) for line in table.splitlines()]
         return [row for row in rows if not states or row["state"] in states]
 
 
@@ -169,7 +171,6 @@ def _configure(made: Cluster) -> None:
         "JobAcctGatherType": "jobacct_gather/none",
         "SlurmdParameters": "config_overrides",
         "ReturnToService": 2,
-        "KillWait": 10,
         "MinJobAge": 7200,  # seconds for which an ended job is remembered
         "MpiDefault": "none",
     }

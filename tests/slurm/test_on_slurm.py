@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,9 @@ def test_what_needs_the_internet_or_no_time_runs_on_the_head_node_and_all_else_i
     assert {"fetch", "mini", "config"} <= set(started)
 
 
-def test_gpu_jobs_go_to_the_gpu_partition_with_one_gpu_of_the_model_and_others_to_neither(ran):
+def test_gpu_jobs_go_to_the_gpu_partition_with_one_gpu_of_the_model_and_others_with_none_to_the_other(ran):
     for job in ran.jobs:
-        wanted = ("gpu", "gres:gpu:pretended:1") if rule(job) in ON_A_GPU else ("cpu", "N/A")
+        wanted = ("gpu", "gres:gpu:pretended:1") if rule(job) in ON_A_GPU else ("cpu", "gres:gpu:pretended:0")
         assert (job["partition"], job["gpus"]) == wanted, job
     assert {rule(job) for job in ran.jobs} >= ON_A_GPU
 
@@ -91,51 +92,40 @@ def undisturbed(ran, tmp_path) -> dict[str, str]:
 
 
 def test_requeued_cancelled_drained_and_without_a_controller_the_study_ends_in_the_same_bits(ran, slurm, submit, undisturbed):
-    before = {job["id"] for job in slurm.jobs()}
-    process = submit(ran.project, "tests/slurm/longer.yaml", CARRYOVER_CHECKPOINT_SECONDS="0.2")
+    known = {job["id"] for job in slurm.jobs()}
     scratch = ran.results / "scratch"
+    process = submit(ran.project, "tests/slurm/longer.yaml", CARRYOVER_CHECKPOINT_SECONDS="0.2")
 
-    def training() -> list[dict[str, str]]:
-        return [job for job in slurm.jobs("RUNNING") if rule(job) == "finetune"]
+    def training(*states: str) -> list[dict[str, str]]:
+        return [job for job in slurm.jobs(*states) if rule(job) == "finetune" and job["id"] not in known]
 
-    def printed() -> str:
-        assert process.poll() is None, "the study ended before it was disturbed\n" + Path(ran.project / "printed.txt").read_text()
-        return ""
+    def until(true: Callable[[], bool], what: str) -> None:
+        def and_not_over() -> bool:
+            assert process.poll() is None, f"Snakemake ended: {(ran.project / 'printed.txt').read_text()[-4000:]}"
+            return true()
 
-    wait_for(
-        lambda: printed() or (len(training()) == 2 and len({p.parent for p in scratch.glob("*/update-*.pt")}) == 2),
-        120,
-        "two runs",
+        wait_for(and_not_over, 300, what)
+
+    until(
+        lambda: len(training("RUNNING")) == len({path.parent for path in scratch.glob("*/update-*.pt")}) == 2,
+        "two runs that have saved",
     )
-    requeued, cancelled = (job["id"] for job in training())
-    output("scontrol", "requeue", requeued)
+    requeued, cancelled = (job["id"] for job in training("RUNNING"))
     output("scontrol", "update", f"nodename={slurm.host}", "state=drain", "reason=test")
+    output("scontrol", "requeue", requeued)
     output("scancel", cancelled)
-    wait_for(lambda: printed() or not training(), 60, "both jobs to stop")
-    wait_for(
-        lambda: (
-            printed()
-            or [
-                job
-                for job in slurm.jobs("PENDING")
-                if rule(job) == "finetune" and job["id"] not in before | {requeued, cancelled}
-            ]
-        ),
-        90,
-        "another attempt at the cancelled job",
-    )
+    until(lambda: len(training("PENDING")) == 2, "the requeued job, and another attempt at the cancelled one, to queue")
+    assert not training("RUNNING")
     output("scontrol", "update", f"nodename={slurm.host}", "state=resume")
-    wait_for(lambda: printed() or len(training()) == 2, 60, "both runs to go on")
+    until(lambda: len(training("RUNNING")) == 2, "both to run again")
     slurm.stop("slurmctld")
-    assert process.poll() is None
     slurm.start("slurmctld")
-    assert process.wait(600) == 0, (ran.project / "printed.txt").read_text()[-4000:]
+    assert process.wait(1500) == 0, (ran.project / "printed.txt").read_text()[-4000:]
 
     assert digests(ran.results) == undisturbed
     for run in RUNS:
         assert re.search(r"going on from update-0*[1-9]", (ran.results / f"logs/finetune/{run}.log").read_text()), run
-    jobs = {job["id"]: job for job in slurm.jobs() if job["id"] not in before}
-    assert jobs[cancelled]["state"] == "CANCELLED" and jobs[requeued]["state"] == "COMPLETED"
-    (again,) = [job for job in jobs.values() if rule(job) == "finetune" and job["id"] not in (requeued, cancelled)]
-    assert (jobs[cancelled]["memory"], again["memory"]) == ("8000M", "16000M")
+    assert {job["id"]: job["state"] for job in training()}.items() >= {requeued: "COMPLETED", cancelled: "CANCELLED"}.items()
+    (again,) = [job for job in training() if job["id"] not in (requeued, cancelled)]
+    assert (again["state"], again["memory"]) == ("COMPLETED", "16000M")  # the first attempt asked for 8000
     assert not list(scratch.glob("*"))
