@@ -14,6 +14,7 @@ from carryover.discretion import discreet
 from carryover.errors import BadInput
 from carryover.fetch import MIRROR, locate, remedy, unreachable
 from carryover.keys import make_key
+from carryover.workload import workload
 
 try:
     config = resolve(dict(config), load_schema())

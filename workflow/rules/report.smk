@@ -21,7 +21,7 @@ rule report:
             *[f"{RESULTS}/models/{run}/provenance.json" for run in RUNS],
             *[f"{RESULTS}/predictions/{run}/{view}/provenance.json" for run, view in PREDICTIONS],
             *([f"{RESULTS}/select/provenance.json"] if ENGLISH else []),
-            *expand(f"{RESULTS}/{{stage}}/provenance.json", stage=("generate", "fertility", "tables", "figures")),
+            *expand(f"{RESULTS}/{{stage}}/provenance.json", stage=("generate", "fertility", "plan", "tables", "figures")),
         ],
         templates=sorted(str(path) for path in Path(workflow.basedir, "report").glob("**/*.*")),
         languages="data/languages.csv",

@@ -1,0 +1,31 @@
+# What every job costs, before any of the dear ones runs: from the config, the token counts and the rates of a machine.
+WORK = workload(config)
+FROM_ELSEWHERE = [name for name in plan.models_in_use(config) if config["models"][name]["source"] != "pretrain"]
+
+
+rule plan:
+    input:
+        counts=[
+            f"{RESULTS}/tokens/{view}/{language}.{'training' if splits == ('train',) else 'evaluation'}.json"
+            for view, language, splits in plan.tokenised(config)
+        ],
+        tokenizer=TOKENIZER[0],
+        models=[f"{backbone(name)}/config.json" for name in FROM_ELSEWHERE],
+        text=[downloaded(config["pretrain"]["text"])] if len(FROM_ELSEWHERE) < len(plan.models_in_use(config)) else [],
+        throughput="data/throughput.csv",
+    output:
+        plan=f"{RESULTS}/plan/plan.csv",
+        provenance=f"{RESULTS}/plan/provenance.json",
+    log:
+        f"{RESULTS}/logs/plan.log",
+    conda:
+        "../../envs/carryover.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(120),
+    params:
+        key=key("plan", **WORK, **config["plan"]),
+    shell:
+        "python $SCRIPTS/plan.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        " --minutes {resources.runtime} --counts {input.counts:q} --tokenizer {input.tokenizer:q} --models {input.models:q}"
+        " --text {input.text:q} --throughput {input.throughput:q} --plan {output.plan:q}"

@@ -1,0 +1,24 @@
+"""What each job of the study will cost, from the config, token counts and the rates of a machine."""
+
+import pandas as pd
+
+from carryover import costs, evidence, files
+from carryover.job import Job, run_job
+
+
+def work(job: Job) -> None:
+    config = job.config
+    counted = [evidence.read_json(path) for path in job.inputs["counts"]]
+    vocabulary = len(evidence.read_json(job.input("tokenizer"))["model"]["vocab"])
+    found = {path.parent.name: evidence.read_json(path) for path in job.inputs["models"]}
+    shapes = costs.shapes(config["shapes"], found, vocabulary)
+    lines = [line for path in job.inputs["text"] for line in path.read_bytes().splitlines() if line.strip()]
+    sizes = costs.counted_sizes(counted, len(lines), sum(map(len, lines)))
+    pace = costs.pace(evidence.read_csv(job.input("throughput")), config["machine"])
+    rows = costs.estimate(config, shapes, sizes, pace)
+    files.write_text(job.output("plan"), pd.DataFrame(rows, columns=costs.COLUMNS).to_csv(index=False, lineterminator="\n"))
+    job.facts["machine"] = config["machine"]
+
+
+if __name__ == "__main__":
+    run_job(work, inputs=["counts", "tokenizer", "models", "text", "throughput"], outputs=["plan"])
