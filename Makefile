@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-slow bench lint format report-zip paper sample-docs clean
+.PHONY: help demo plan blast adopt test test-slow bench lint format report-zip paper sample-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -26,6 +26,15 @@ $(VENV)/installed-dev: $(VENV)/installed envs/requirements-dev.txt
 demo: $(VENV)/installed ## run a study (the mini one, or OVERLAY=...) and print its results
 	$(SNAKEMAKE)
 	@PYTHONPATH=workflow $(BIN)/python -m carryover.summary results/$(STUDY)
+
+plan: $(VENV)/installed ## what a study costs before anything runs, and what of it is there (OVERLAY=..., or none for the published study)
+	PYTHONPATH=workflow $(BIN)/python -m tools.plan --workflow-profile $(PROFILE) $(if $(OVERLAY),--configfile $(OVERLAY))
+
+blast: $(VENV)/installed ## what each value of the configuration runs again, by Snakemake's dry runs, against what the schema declares
+	PYTHONPATH=workflow $(BIN)/python -m tools.blast
+
+adopt: $(VENV)/installed ## take over results that were made elsewhere, after checking them against their provenance (OVERLAY=...)
+	PYTHONPATH=workflow $(BIN)/python -m tools.adopt --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 test: $(VENV)/installed-dev lint ## everything that is checked in minutes, the mini study included
 	$(BIN)/python -m pytest -m "not slow"

@@ -82,7 +82,7 @@ def test_defaults_are_filled_at_every_depth():
     assert config["corpus"]["expected_rows"] == {"train": 392702, "dev": 6, "test": 5010}
     assert config["fetch"]["files"]["xnli"] == {"path": "xnli", "url": "xnli", "sha256": [], "first_use": False}
     assert config["pretrain"]["recipe"]["eps"] == 1e-6
-    assert config["finetune"]["recipe"] == {**config["pretrain"]["recipe"], "lr": 0.5}
+    assert config["finetune"]["recipe"] == {**config["pretrain"]["recipe"], "lr": 0.5, "view": "full"}
     assert config["finetune"]["runs"] == [{"variant": "baseline", "train": "en", "seeds": [0]}]
     assert config["tables"]["fertility_groups"] == {"low": 2.0, "medium": 4.0}
     assert config["tokens"]["template"] in config["tokens"]["templates"]

@@ -112,7 +112,7 @@ def test_the_shuffled_control_can_be_left_out(config):
 def test_the_primary_english_runs_are_those_of_the_named_variant(config):
     assert [run.path for run in plan.primary_english(config)] == ["toy/full/baseline/en/seed0", "toy/full/baseline/en/seed1"]
     config["finetune"]["primary_variant"] = "blind"
-    assert [run.path for run in plan.primary_english(config)] == ["toy/full/blind/en/seed3"]
+    assert plan.primary_english(config) == []  # it could not be asked the languages that selection reads
 
 
 def test_models_that_nothing_uses_are_not_made(config):

@@ -97,6 +97,7 @@ def _joined(parts: list[ast.expr]) -> list[ast.expr]:
     return [part for part in parts if not (isinstance(part, ast.Constant) and part.value == "")]
 
 
+@lru_cache
 def _imported(path: Path, library: Path) -> set[Path]:
     """The files of the library that the statements of `path` import, wherever they stand."""
     if path.suffix != ".py":

@@ -64,9 +64,9 @@ def evaluated_runs(config: Config) -> list[Run]:
 
 
 def primary_english(config: Config) -> list[Run]:
-    """The English runs of the primary variant."""
+    """The English runs of the primary variant; none where it sees hypotheses alone, since such a run is asked English only."""
     variant = config["finetune"]["primary_variant"]
-    return [run for run in trained_runs(config) if run.train == "en" and run.variant == variant]
+    return [run for run in trained_runs(config) if (run.train, run.variant, run.view) == ("en", variant, "full")]
 
 
 def predictions(config: Config) -> dict[tuple[str, str], list[str]]:
@@ -120,3 +120,12 @@ def files_in_use(config: Config) -> list[str]:
             model["source"], []
         )
     return list(dict.fromkeys(names))
+
+
+def tokenised(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
+    """The (view, language, splits) that are tokenised: training text where a run reads it, dev and test where one is asked."""
+    train = {(run.view, language): ("train",) for run in trained_runs(config) for language in run.languages}
+    asked = {(view, language): ("dev", "test") for (_, view), theirs in predictions(config).items() for language in theirs}
+    shown = {("full", language): ("dev", "test") for language in config["languages"]}  # the table of data counts all of them
+    dev = dict.fromkeys(train, ("dev", "test"))  # a run is held against dev
+    return sorted((*place, splits) for some in (train, {**asked, **shown, **dev}) for place, splits in some.items())

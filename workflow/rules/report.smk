@@ -25,7 +25,7 @@ rule report:
         ],
         templates=sorted(str(path) for path in Path(workflow.basedir, "report").glob("**/*.*")),
         languages="data/languages.csv",
-        plan=[],
+        plan=f"{RESULTS}/plan/plan.csv",
         matrix=[str(path) for path in Path("data").glob("blast_radius.csv")],
     output:
         report=f"{RESULTS}/report.html",

@@ -1,4 +1,7 @@
 # Prompts as token ids: the splits of a language under one view, tokenised once for all the jobs that read them.
+# Longer prompts than a model pretrained here has seen are counted; a model from elsewhere has seen all positions.
+PRETRAINED_HERE = config["models"][config["finetune"]["backbone"]]["source"] == "pretrain"
+POSITIONS = config["pretrain"]["line_length"] if PRETRAINED_HERE else None
 TOKENS = f"{RESULTS}/tokens/{{view}}/{{language}}"
 
 
@@ -25,7 +28,7 @@ rule tokens_evaluation:
             labels=config["tokens"]["labels"],
             max_length=config["tokens"]["max_length"],
             shuffle_seed=lambda wildcards: config["tokens"]["shuffle_seed"] if wildcards.view == "shuffled" else None,
-            pretrained_positions=config["pretrain"]["line_length"],
+            pretrained_positions=POSITIONS,
         ),
     shell:
         "python $SCRIPTS/tokens.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"

@@ -29,7 +29,6 @@ def work(job: Job) -> None:
         eos_token_id=tokenizer.end_of_text(made),
     )
     model = GPT2Model(shape).to(device)
-    recipe.pop("view")
     checkpoints = Checkpoints(job.resume_directory())
     history, facts = pretraining.pretrain(model, training, held_out, Recipe(**recipe), config["seed"], checkpoints)
     directory = job.outputs["model"][0].parent

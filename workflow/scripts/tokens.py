@@ -15,7 +15,8 @@ def work(job: Job) -> None:
         table = tokens.apply_view(table, config["view"], config["shuffle_seed"])
         dataset, counts = tokens.tokenize(table, made, config["template"], config["labels"], config["max_length"])
         tokens.save_tokens(dataset, target)
-        beyond = float((dataset.lengths > config["pretrained_positions"]).mean())
+        seen = config["pretrained_positions"]
+        beyond = None if seen is None else float((dataset.lengths > seen).mean())
         language, split = target.stem.rsplit(".", 1)
         splits[split] = {**counts, "mean_tokens": float(dataset.lengths.mean()), "beyond_pretraining": beyond}
     files.write_json(job.output("counts"), {"language": language, "view": config["view"], "splits": splits})
