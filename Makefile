@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo plan blast adopt test test-slow bench lint format report-zip paper sample-docs clean
+.PHONY: help demo plan blast adopt test test-slow bench bench-gpu lint format report-zip paper sample-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ BENCH = MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483648 MALL
 
 bench: $(VENV)/installed ## speed on two CPU cores against the plain algorithm and Hugging Face (real XNLI with CARRYOVER_MIRROR)
 	$(BENCH) benchmarks.cpu
+
+bench-gpu: $(VENV)/installed ## speed on a GPU: tokens a second, model FLOP utilisation, prediction
+	$(BENCH) benchmarks.gpu
 
 lint: $(VENV)/installed-dev ## style of Python and Snakemake
 	$(BIN)/ruff check .

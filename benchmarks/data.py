@@ -17,18 +17,20 @@ from carryover.tokens import XNLIDataset
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULTS = load_schema()["properties"]["tokens"]["properties"]
+LANGUAGES = ["en", "de", "fr", "es", "el", "bg", "ru", "hi", "ur", "tr", "ar", "vi", "th", "zh", "sw"]
 TEMPLATE, LABELS = DEFAULTS["templates"]["default"]["course"], DEFAULTS["labels"]["default"]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Tokenised English training and test prompts, a tokeniser, and text to pretrain on."""
+    """Tokenised English training and test prompts, a tokeniser, text to pretrain on, and the archive of all test sets."""
 
     name: str
     train: XNLIDataset
     test: XNLIDataset
     tokenizer: Tokenizer
     text: Path
+    evaluation: Path
 
 
 def sources(scratch: Path) -> list[Source]:
@@ -46,7 +48,12 @@ def sources(scratch: Path) -> list[Source]:
 
 
 def _source(name: str, evaluation: Path, training: Path, made: Tokenizer, text: Path) -> Source:
-    return Source(name, prompts(training, "train", "en", made), prompts(evaluation, "test", "en", made), made, text)
+    return Source(name, prompts(training, "train", "en", made), prompts(evaluation, "test", "en", made), made, text, evaluation)
+
+
+def test_sets(source: Source) -> list[XNLIDataset]:
+    """The test prompts of all languages, English first."""
+    return [prompts(source.evaluation, "test", language, source.tokenizer) for language in LANGUAGES]
 
 
 def prompts(archive: Path, split: str, language: str, made: Tokenizer) -> XNLIDataset:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from benchmarks import cpu, data, hugging_face, ours, plain
+from benchmarks import cpu, data, gpu, hugging_face, ours, plain
 from benchmarks.data import Source
 from benchmarks.timing import Check, Stopwatch, medians, verdict
 
@@ -30,7 +30,7 @@ def source(tmp_path, make_prompts) -> Source:
     text = tmp_path / "text.txt"
     text.write_text("".join(f"The river was frozen, and the {word} waited.\n" for word in "abcdefghijklmnopqrstuvwxyz"))
     made = tokenizer.train_bpe(text, 280)
-    return Source("made up", make_prompts(60, vocabulary=200), make_prompts(20, vocabulary=200), made, text)
+    return Source("made up", make_prompts(60, vocabulary=200), make_prompts(20, vocabulary=200), made, text, tmp_path)
 
 
 def test_everything_is_measured_and_equal(source, tmp_path, capsys):
@@ -99,3 +99,17 @@ def test_repeated_rows_share_no_premise_with_their_copies(make_prompts):
 def test_random_weights_are_the_same_each_time():
     one, other = cpu.model_of(TINY.model, 0.1), cpu.model_of(dataclasses.replace(TINY.model), 0.0)
     assert torch.equal(one.token_embedding.weight, other.token_embedding.weight)
+
+
+def test_flops_by_formula_are_those_of_the_methods():
+    """Training one example of 53 tokens costs about 25 GFLOP: the sum of its matrix products, three times a forward pass."""
+    flops = 3 * gpu.forward_flops(GPT2Config(), np.array([53]), 1)
+    assert flops == pytest.approx(25e9, rel=0.03)
+    two = 3 * gpu.forward_flops(GPT2Config(), np.array([53, 53]), 2)
+    assert two == pytest.approx(2 * flops)
+
+
+def test_gpu_benchmark_says_when_there_is_none(capsys, monkeypatch):
+    monkeypatch.setattr(gpu, "choose_device", lambda gpus, threads: torch.device("cpu"))
+    assert gpu.main() == 1
+    assert capsys.readouterr().out == "no CUDA device is visible: nothing was measured\n"

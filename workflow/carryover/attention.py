@@ -1,5 +1,5 @@
-"""Attention with dropout of its weights, for the CPU: PyTorch's fused kernel there has none, and its fallback takes thrice
-the passes over the weights."""
+"""Attention with dropout of its weights, written out. PyTorch's fused kernel for the CPU has no dropout, and its fallback makes
+three times the passes over the weights."""
 
 from __future__ import annotations
 
@@ -41,5 +41,6 @@ def dropped_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | 
     mask: what is added to the scores, [B, 1, Q, T], or None for the causal triangle (Q equal to T).
     """
     if mask is None:
-        mask = torch.full((query.shape[-2], key.shape[-2]), -torch.inf, dtype=query.dtype).triu_(1)
+        mask = torch.full((query.shape[-2], key.shape[-2]), -torch.inf, dtype=query.dtype, device=query.device)
+        mask = mask.triu_(1)
     return _DroppedAttention.apply(query, key, value, mask, dropout)

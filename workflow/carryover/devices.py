@@ -25,6 +25,7 @@ def choose_device(gpus: int, threads: int) -> torch.device:
     visible = visible_devices() if gpus else []
     if leased := lease(gpus, visible):
         os.environ[VISIBLE] = ",".join(leased)  # before CUDA starts: counting devices does not start it
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU's sums can differ from run to run
         log.info("leased GPU %s of %s", ", ".join(leased), ", ".join(visible))
     if leased and torch.cuda.is_available():
         log.info("device: %s", torch.cuda.get_device_name())

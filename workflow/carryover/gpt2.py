@@ -57,7 +57,8 @@ class CausalSelfAttention(nn.Module):
         query: [B, H, Q, d]; key, value: [B, H, T, d]; mask: [B, 1, Q, T], what is added to the scores, or None for
         the causal triangle (Q equal to T). Returns [B, Q, H d].
         """
-        if self.training and self.dropout and not query.is_cuda:
+        # The CPU's fused kernel drops no weights; a GPU's does, and gives the same bits twice where it gets no mask.
+        if self.training and (mask is not None if query.is_cuda else self.dropout):
             context = dropped_attention(query, key, value, mask, self.dropout)
         else:
             dropout = self.dropout if self.training else 0.0

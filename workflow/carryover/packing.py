@@ -62,9 +62,9 @@ class Packed:
 
 
 def move(part: Tensor | Layout, device: torch.device) -> Tensor | Layout:
-    """A tensor or a layout on another device, without waiting for the copy."""
+    """A tensor or a layout on another device. From pinned memory, so that nothing waits for a copy to a GPU."""
     if isinstance(part, Tensor):
-        return part.to(device, non_blocking=True)
+        return part.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else part.to(device)
     mask = None if part.mask is None else move(part.mask, device)
     return Layout(part.rows, part.width, move(part.slots, device), mask)
 

@@ -17,7 +17,7 @@ from carryover.checkpoints import Checkpoints
 from carryover.errors import BadInput
 from carryover.gpt2 import GPT2Model
 from carryover.losses import tied_cross_entropy, tied_lookup
-from carryover.packing import pack
+from carryover.packing import move, pack
 from carryover.tokenizer import end_of_text, read_lines
 from carryover.training import History, Recipe, train
 
@@ -63,7 +63,7 @@ def next_token_loss(model: GPT2Model, lines: Sequence[np.ndarray]) -> Tensor:
     device = next(model.parameters()).device
     lines = [line for line in lines if len(line) > 1] or [np.repeat(lines[0][:1], 2)]
     batch = pack([line[:-1] for line in lines]).to(device)
-    targets = torch.from_numpy(np.concatenate([line[1:] for line in lines])).to(device)
+    targets = move(torch.from_numpy(np.concatenate([line[1:] for line in lines])), device)
     tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
     hidden = model.encode_packed(model.place(tokens, batch.positions), batch)
     return tied_cross_entropy(hidden.float(), weight, targets)

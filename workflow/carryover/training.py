@@ -24,7 +24,7 @@ from carryover.checkpoints import Checkpoints
 from carryover.errors import BadInput
 from carryover.gpt2 import GPT2Model
 from carryover.losses import tied_cross_entropy, tied_lookup
-from carryover.packing import pack
+from carryover.packing import move, pack
 from carryover.prediction import accuracy, score
 from carryover.progress import progress
 from carryover.tokens import XNLIDataset
@@ -226,7 +226,7 @@ def label_loss(model: GPT2Model, data: XNLIDataset, rows: np.ndarray) -> Tensor:
     """The mean over these rows of -log p(label token | prompt), in nats, over the whole vocabulary."""
     device = next(model.parameters()).device
     batch = pack([data.prompt(row) for row in rows]).to(device)
-    targets = torch.from_numpy(data.targets(rows)).to(device)
+    targets = move(torch.from_numpy(data.targets(rows)), device)
     tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
     hidden = model.encode_ends(model.place(tokens, batch.positions), batch)
     return tied_cross_entropy(hidden.float(), weight, targets)
