@@ -87,9 +87,5 @@ def test_the_document_compiles(paper):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=paper, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:]
-    assert "Overfull" not in "".join(
-        line
-        for line in done.stdout.splitlines()
-        if "Overfull \\hbox" in line and "pt too wide" in line and float(re.search(r"([\d.]+)pt too wide", line)[1]) > 40
-    )
+    assert not [line for line in done.stdout.splitlines() if line.startswith("Overfull")]
     assert (paper / "paper.pdf").stat().st_size > 50_000

@@ -6,11 +6,22 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from carryover import columns, report, sentences
 from carryover.wording import Words, duration, listing, p_value, significant, size
-from synthetic_study import ROOT, SKILL, make_figures, make_report, make_tables, write_fertility, write_predictions, write_study
+from synthetic_study import (
+    LOOK,
+    ROOT,
+    SKILL,
+    make_figures,
+    make_report,
+    make_tables,
+    write_fertility,
+    write_predictions,
+    write_study,
+)
 
 WORDS = Words({"en": "English", "es": "Spanish", "de": "German", "ar": "Arabic", "th": "Thai"}, 1, 0.95)
 
@@ -113,6 +124,54 @@ def test_the_page_states_what_is_in_the_tables(page, tables):
         "made",
     ):
         assert f'<section id="{chapter}"' in page
+
+
+def test_published_columns_that_the_config_leaves_out_are_not_shown():
+    everything = columns.columns_of("zero_shot", {"report", "public_runs", "literature"})
+    ours = columns.columns_of("zero_shot", set())
+    assert {"published", "published_category", "comparison", "public_low"} <= set(everything)
+    assert not {name for name in ours if name.startswith(("published", "public"))} | ({"comparison"} & set(ours))
+    assert "public_low" not in columns.columns_of("zero_shot", {"report"})
+
+
+def test_every_number_that_the_study_made_leads_to_its_job(page):
+    rows = re.search(r'<details id="table-regimes".*?<tbody>(.*?)</tbody>', page, re.DOTALL)[1]
+    cells = re.findall(r'<td class="number" data-sort="([^"]+)">(<a )?', rows)
+    published = {str(value) for value in (0.7882, 0.4617, 0.4076, 0.3589, 0.3471, 0.5311, 0.3838)}
+    assert {value for value, link in cells if not link} == published
+    assert sum(bool(link) for _, link in cells) > 60
+
+
+def test_the_plan_stands_beside_what_jobs_spent(study, page, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    plan = pd.DataFrame(
+        [
+            ("models/toy/full/lr_high/es/seed0", "finetune", 2000, 120_000, 500, 1e12, 62.0),
+            ("fertility", "fertility", 0, 0, 0, 0, 5.0),
+        ],
+        columns=["job", "stage", "examples", "tokens", "updates", "flops", "estimated_seconds"],
+    )
+    (other / "plan").mkdir()
+    plan.to_csv(other / "plan/plan.csv", index=False)
+    (other / "blast_radius.csv").write_text("leaf,tables,report\nreport.digits,,1\ntables.resamples,1,1\n", encoding="utf-8")
+    changed = make_report(other)
+    assert "The plan foretold 62\N{NO-BREAK SPACE}s for the 1 jobs" in changed  # the job without provenance took nobody knows
+    assert "0.500" in re.search(r'<details id="table-planned".*?</details>', changed, re.DOTALL)[0]  # 31 s of 62 s
+    matrix = re.search(r'<details id="table-blast_radius".*?</details>', changed, re.DOTALL)[0]
+    assert matrix.count("\N{BLACK CIRCLE}") == 3
+    assert "table-planned" not in page
+
+
+def test_figures_follow_palette_and_order(study, page, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    make_figures(other, LOOK | {"palette": "grey", "order": "listed", "listed": ["th", "ar", "de", "es", "en"]})
+    ours, grey = [(place / "figures/regimes.svg").read_text(encoding="utf-8") for place in (study, other)]
+    assert "#0072b2" in ours and "#0072b2" not in grey
+    names = [re.findall(r">(English|Spanish|German|Arabic|Thai)<", text) for text in (ours, grey)]
+    assert names[0][:5] == ["English", "German", "Spanish", "Arabic", "Thai"]
+    assert names[1][:5] == ["Thai", "Arabic", "German", "Spanish", "English"]
 
 
 def test_figures_are_the_same_bytes_twice_and_carry_no_date(study, page, tmp_path):

@@ -1,6 +1,6 @@
 """Tables as LaTeX for a paper: booktabs, with the numbers, names and captions of the report.
 
-A table is a `table` float with a label `tab:NAME`, to be had by `\\input`; it needs the package booktabs alone.
+A table is a `table` float with a label `tab:NAME`, to be had by `\\input`; it needs the packages booktabs and graphicx.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ FITTING: dict[str, str] = {
     "calibration": "language train n ece temperature ece_tempered",
     "selection": "language dev_accuracy p_holm tokens_per_word token_premium selected listed",
 }
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}"  # shrinks what is wider than the text
 SPECIAL = {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -52,7 +53,7 @@ def latex_table(name: str, table: pd.DataFrame, words: Words, captions: Mapping[
         lines.append(" & ".join(escaped(cell) for cell in cells))
     head, *body = [f"{line} \\\\" for line in lines]
     inside = "\n".join(["\\toprule", head, "\\midrule", *body, "\\bottomrule"])
-    tabular = f"\\begin{{tabular}}{{@{{}}{aligned}@{{}}}}\n{inside}\n\\end{{tabular}}"
+    tabular = f"{FITTED}{{%\n\\begin{{tabular}}{{@{{}}{aligned}@{{}}}}\n{inside}\n\\end{{tabular}}}}"
     return f"\\begin{{table}}\n\\centering\\scriptsize\\setlength{{\\tabcolsep}}{{3pt}}\n{caption}\n{tabular}\n\\end{{table}}\n"
 
 
