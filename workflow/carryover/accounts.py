@@ -56,13 +56,19 @@ def tokeniser(tables: Tables, words: Words) -> list[str]:
             f"{words.language(low['language'])} "
             f"and {high['token_premium']:.2f} times as many in {words.language(high['language'])}."
         )
-    published = dev[dev["text"] == "train"].dropna(subset=["published_difference"])
+    train = dev[dev["text"] == "train"]
+    grouped = [(group, list(train[train["group"] == group]["language"])) for group in ("Low", "Medium", "High")]
+    if len(train):
+        told = "; ".join(f"{group.lower()} in {words.languages(codes)}" for group, codes in grouped if codes)
+        said.append(f"Tokens per word of training text are {told}.")
+    published = train.dropna(subset=["published_difference"])
     if len(published):
         close = int((published["published_difference"].abs() < 0.0051).sum())
+        same = int((published["group"] == published["published_group"]).sum())
         largest = published["published_difference"].abs().max()
         said.append(
             f"Published values of tokens per word on training text are met to two decimals for {close} of "
-            f"{len(published)} languages; the largest difference is {largest:.2f}."
+            f"{len(published)} languages (largest difference {largest:.3f}), and the published groups for {same}."
         )
     return said
 
