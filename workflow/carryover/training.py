@@ -233,11 +233,18 @@ def label_loss(model: GPT2Model, data: XNLIDataset, rows: np.ndarray) -> Tensor:
 
 
 def finetune(
-    model: GPT2Model, data: XNLIDataset, dev: dict[str, XNLIDataset], recipe: Recipe, seed: int, checkpoints: Checkpoints
+    model: GPT2Model,
+    data: XNLIDataset,
+    dev: dict[str, XNLIDataset],
+    recipe: Recipe,
+    seed: int,
+    checkpoints: Checkpoints,
+    loop: Callable[..., History] = train,
 ) -> History:
     """Fine-tunes in place by next-token loss on the label token alone.
 
-    dev: the sets whose macro-average accuracy over the labels decides which epoch is kept, by language.
+    dev: the sets whose macro-average accuracy over the labels decides which epoch is kept, by language. loop: `train`, or
+    another with its arguments, such as that of several processes.
     """
 
     def loss_of(rows: np.ndarray) -> Tensor:
@@ -249,4 +256,4 @@ def finetune(
         }
         return {"criterion": float(np.mean(list(by_language.values()))), "dev": by_language}
 
-    return train(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, data.lengths)
+    return loop(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, data.lengths)

@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from carryover import files, tokenizer
+from carryover import files, parallel, tokenizer
 from carryover.checkpoints import Checkpoints
-from carryover.devices import choose_device
 from carryover.gpt2 import GPT2Model
 from carryover.job import Job, peak_memory_mb, run_job
 from carryover.tokens import load_tokens
@@ -14,13 +13,15 @@ from carryover.training import Recipe, epoch_order, finetune
 def work(job: Job) -> None:
     config, settings = job.config, dict(job.config["recipe"])
     source, directory = job.inputs["backbone"][0].parent, job.outputs["model"][0].parent
-    device = choose_device(job.gpu, config["threads"])
+    device = parallel.own_device(job.gpu, config["threads"])
     settings.pop("view")
     model = GPT2Model.from_pretrained(source, dropout=settings.pop("dropout")).to(device)
     data = load_tokens(job.inputs["train"])
     dev = {language: load_tokens([path]) for language, path in zip(config["languages"], job.inputs["dev"], strict=True)}
     recipe, checkpoints = Recipe(**settings), Checkpoints(job.resume_directory())
-    history = finetune(model, data, dev, recipe, config["seed"], checkpoints)
+    history = finetune(model, data, dev, recipe, config["seed"], checkpoints, parallel.train)
+    if not parallel.is_first():
+        return
     model.save_pretrained(directory)
     tokenizer.copy_beside(job.inputs["backbone"], directory)
     files.write_text(job.output("curve"), pd.DataFrame(history.curve).to_csv(index=False))
@@ -55,4 +56,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["backbone", "train", "dev"], outputs=["model", "curve", "epochs", "facts"])
+    run_job(parallel.on_several(work), inputs=["backbone", "train", "dev"], outputs=["model", "curve", "epochs", "facts"])
