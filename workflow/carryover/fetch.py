@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -107,7 +107,8 @@ def _copy(source: str, partial: Path) -> None:
     try:
         shutil.copyfile(path, partial)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
         raise BadInput(f"cannot copy {path} to {partial.parent}: {error.strerror}") from error
 
 

@@ -28,9 +28,11 @@ LANGUAGES = config["languages"]
 FILES = config["fetch"]["files"]
 
 # Scripts find the library in every deployment; outside conda they run in the Python that runs Snakemake. The safe path keeps
-# the scripts' own folder out of the way of imports: `select` is also a module of Python's.
+# the scripts' own folder out of the way of imports: `select` is also a module of Python's. Nothing splits at spaces in paths,
+# and text is UTF-8 in every locale.
 environment = [
-    f"export PYTHONSAFEPATH=1 PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}",
+    "IFS=",
+    f"export PYTHONSAFEPATH=1 PYTHONUTF8=1 PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'workflow'))}",
     f"export SCRIPTS={shlex.quote(SCRIPTS)} SCRATCH={shlex.quote(f'{RESULTS}/scratch')}",
     # glibc hands freed memory back to the system at once; keeping it saves a training step of the toy model a quarter.
     "export MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864",
