@@ -21,7 +21,15 @@ from carryover.tokens import save_tokens
 from study_runner import PROJECT
 
 RECIPE = {"lr": 1e-3, "batch_size": 4, "epochs": 3, "weight_decay": 0.01, "betas": [0.9, 0.999], "eps": 1e-6, "warmup": 0.1}
-RECIPE |= {"schedule": "linear", "clip": 1.0, "precision": "fp32", "dropout": 0.0, "view": "full", "max_updates": None}
+RECIPE |= {
+    "schedule": "linear",
+    "clip": 1.0,
+    "precision": "fp32",
+    "dropout": 0.0,
+    "view": "full",
+    "max_updates": None,
+    "batches": "shuffled",
+}
 
 
 @pytest.fixture

@@ -80,3 +80,11 @@ def test_the_key_is_the_same_on_other_pythons(version, tmp_path):
     command = [works[-1], "-c", code, *map(str, scripts)]
     shown = subprocess.run(command, env={"PYTHONPATH": str(PROJECT / "workflow")}, capture_output=True, text=True, check=True)
     assert shown.stdout.split() == [fingerprint(script) for script in scripts]
+
+
+def test_every_fault_in_the_table_has_its_test():
+    rows = [line for line in (PROJECT / "docs/reliability.md").read_text().splitlines() if re.match(r"\| \d+ \|", line)]
+    assert len(rows) >= 30 and [int(row.split("|")[1]) for row in rows] == list(range(1, len(rows) + 1))
+    for row in rows:
+        file, name = re.search(r"`(test_\w+\.py)::(test_\w+)` \|$", row).groups()
+        assert f"def {name}(" in (PROJECT / "tests" / file).read_text(), row
