@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from carryover import keys
 from carryover.errors import BadInput
 from carryover.keys import canonical, closure, fingerprint, make_key
 
@@ -223,7 +224,7 @@ def test_scripts_without_a_model_never_reach_one(name):
 
 @pytest.mark.parametrize("name", SCRIPT)
 def test_only_figures_draws(name):
-    assert ("matplotlib" in everything_imported(SCRIPT[name])) == (name == "figures")
+    assert ("matplotlib" in everything_imported(SCRIPT[name])) == (name in ("figures", "paper"))
 
 
 @pytest.mark.parametrize("name", SCRIPT)
@@ -265,6 +266,18 @@ NEEDED = {
 @pytest.mark.parametrize("name", NEEDED)
 def test_closures_hold_what_the_scripts_run(name):
     assert names(SCRIPT[name]) >= NEEDED[name] | {"__init__", "errors"}
+
+
+MODULES = sorted(path for path in LIBRARY.rglob("*.py"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
+def test_an_edit_of_a_module_changes_the_keys_of_what_imports_it_and_no_other(module, monkeypatch):
+    read = keys._content
+    edited = {script.stem: keys.fingerprint.__wrapped__(script) for script in SCRIPTS}
+    monkeypatch.setattr(keys, "_content", lambda path: read(path) + " edited" * (path == module))
+    edited = {name for name, before in edited.items() if keys.fingerprint.__wrapped__(SCRIPT[name]) != before}
+    assert edited == {script.stem for script in SCRIPTS if module in closure(script)}
 
 
 def test_an_edit_of_the_optimiser_trains_again_and_tabulates_nothing(tmp_path):

@@ -132,7 +132,8 @@ def estimate(work: Mapping[str, Any], shapes: Mapping[str, Shape], sizes: Sizes,
 def _seconds(task: Task, amount: Mapping[str, float | None], shapes: Mapping[str, Shape], pace: Mapping[str, float]) -> float:
     seconds = pace.get(f"seconds_{task['work']}", 0.0) + (amount["examples"] or 0) * pace.get(f"seconds_{task['work']}_row", 0.0)
     if amount["flops"]:
-        seconds += amount["flops"] / pace[f"flops_{task.get('precision', 'fp32')}"]
+        precision = task.get("precision", "fp32")
+        seconds += amount["flops"] / pace.get(f"flops_{task['work']}_{precision}", pace[f"flops_{precision}"])
     if amount["updates"]:
         seconds += amount["updates"] * (pace["seconds_update"] + shapes[task["model"]].parameters * pace["seconds_parameter"])
     return seconds

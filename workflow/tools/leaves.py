@@ -2,7 +2,7 @@
 
 In the schema, `x-other` lists values that a leaf is changed to (the first that differs from the present one), `x-with`
 what must be changed along with it, `x-runs` names what runs again (rules, or names of `x-radius`, which are lists of such);
-a leaf without its own takes that of the section around it, and `x-also` adds to it.
+a leaf without its own takes that of the section around it, `x-also` adds to it, and `x-may` what some places run only.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ class Leaf:
     value: Any
     schema: Schema
     declared: tuple[str, ...]
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """What is declared, and what may run besides."""
+        return (*self.declared, *self.schema.get("x-may", ()))
 
     @property
     def name(self) -> str:
