@@ -207,5 +207,8 @@ def test_more_paths_than_a_command_line_holds_come_by_a_file(run, tmp_path):
     made, outputs = run("world", "--more", f"@{paths}")
     assert made.returncode == 0, made.stderr
     assert outputs["copy"].read_text() == "hello world"
+    (tmp_path / "key").write_text(canonical({"code": "abc", "config": {"what": "a" * 200_000}}) + "\n")
+    made, outputs = run("world", "--key", f"@{tmp_path / 'key'}")
+    assert made.returncode == 0 and len(outputs["copy"].read_text()) == 200_006
     (tmp_path / "none").write_text("\n")
     assert run("world", "--more", f"@{tmp_path / 'none'}")[0].returncode == 0

@@ -73,7 +73,7 @@ def submit() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 def ran(slurm, submit, tmp_path_factory) -> Ran:
     """The tiny study, from the embedded corpus to the report."""
     project = clone(tmp_path_factory.mktemp("study") / "project")
-    status = submit(project).wait(2400)
+    status = submit(project).wait(1500)
     printed = (project / "printed.txt").read_text()
     assert status == 0, printed[-4000:]
     return Ran(project, printed, slurm.jobs(), OVERLAYS)

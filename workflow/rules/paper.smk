@@ -22,8 +22,8 @@ rule paper:
     conda:
         "../../envs/carryover.yaml"
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         key=key("paper", **LOOK, digits=config["report"]["digits"], title=config["report"]["title"]),
     shell:

@@ -1,4 +1,5 @@
 # What every job costs, before any of the dear ones runs: from the config, the token counts and the rates of a machine.
+# Its key goes through a pipe: one argument holds 128 KiB, which is the work of 300 runs.
 WORK = workload(config)
 FROM_ELSEWHERE = [name for name in plan.models_in_use(config) if config["models"][name]["source"] != "pretrain"]
 
@@ -26,6 +27,7 @@ rule plan:
     params:
         key=key("plan", **WORK, **config["plan"]),
     shell:
-        "python $SCRIPTS/plan.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
+        "python $SCRIPTS/plan.py --key @<(printf '%s\\n' {params.key:q})"
+        " --log {log:q} --provenance {output.provenance:q}"
         " --minutes {resources.runtime} --counts {input.counts:q} --tokenizer {input.tokenizer:q} --models {input.models:q}"
         " --text {input.text:q} --throughput {input.throughput:q} --plan {output.plan:q}"
