@@ -289,11 +289,15 @@ def test_ctrl_c_at_any_time_loses_nothing(study, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_clock_an_hour_ahead_runs_nothing_twice(study):
-    """Files of a node whose clock is ahead are newer than what was made from them; their content decides."""
-    assert snakemake(study, TABLE, *OPTIONS).returncode == 0
+def test_a_clock_an_hour_ahead_throws_nothing_away_and_runs_nothing_twice(study):
+    """Snakemake deletes what a job made from files that are newer than the present; hours of training would go."""
+    archive = study / "data/downloads/tiny/xnli.zip"
+    assert snakemake(study, str(archive.relative_to(study)), *OPTIONS).returncode == 0
     ahead = time.time() + 3600
-    os.utime(study / "data/downloads/tiny/xnli.zip", (ahead, ahead))
+    os.utime(archive, (ahead, ahead))
+    ran = snakemake(study, TABLE, *OPTIONS)
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "xnli.zip came from the future" in ran.stdout and archive.stat().st_mtime <= time.time()
     assert planned(study, "--nolock", TABLE, *OPTIONS) == {}
 
 
