@@ -84,9 +84,10 @@ def main() -> None:
         study = Path(place) / "scale.yaml"
         study.write_text(yaml.safe_dump(overlay(asked.models, asked.methods, asked.seeds)), encoding="utf-8")
         project = Path(place) / "project"
-        for name in ("Snakefile", "config.yaml", "workflow", "data/mini", "data/published", "data/languages.csv", "report"):
-            (project / name).parent.mkdir(parents=True, exist_ok=True)
-            (project / name).symlink_to(ROOT / name)
+        (project / "data").mkdir(parents=True)
+        for path in (*(ROOT / name for name in ("Snakefile", "config.yaml", "workflow", "report")), *(ROOT / "data").iterdir()):
+            if path.name != "downloads":
+                (project / path.relative_to(ROOT)).symlink_to(path)
         measured = {"runs": asked.models * asked.methods * len(LANGUAGES) * asked.seeds, "new": plan(project, study)}
         if asked.finished:
             finish(project, study)
