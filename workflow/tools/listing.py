@@ -69,7 +69,8 @@ def dry_run(directory: Path, arguments: Sequence[str]) -> list[Listed]:
 
 def dry_runs(directory: Path, questions: Iterable[Sequence[str]], at_once: int = 2) -> Iterator[list[Listed] | str]:
     """For each list of arguments in turn the jobs that Snakemake would run, or its last words where it refuses."""
-    asked = ([*arguments, "--dry-run", "--printshellcmds", "--cores", "2"] for arguments in questions)
+    # A profile may ask for quiet about rules, which would leave nothing to read: another kind of quiet takes its place.
+    asked = ([*arguments, "--dry-run", "--printshellcmds", "--quiet", "host", "--cores", "2"] for arguments in questions)
     for status, text in run_snakemakes(directory, asked, at_once):
         yield " ".join(text.split())[-600:] if status else read_jobs(text)
 
