@@ -60,8 +60,12 @@ def test_other_predictions_make_other_sentences(study, tables, tmp_path):
     for seed in (0, 1):
         skill = SKILL["lr_high", "en"] | {"es": 0.0, "ar": 0.3}
         write_predictions(other / f"predictions/toy/full/lr_high/en/seed{seed}", skill, "full", "changed", seed)
-    said = " ".join(sentences.zero_shot(make_tables(other), WORDS))
+    changed = make_tables(other)
+    said = " ".join(sentences.zero_shot(changed, WORDS))
     assert "There is no evidence above chance in Spanish." in said
+    (before,), (after,) = (sentences.chapters(each, WORDS)["answer"] for each in (tables, changed))
+    assert "in Spanish at " in before and "in Spanish at " not in after
+    assert "in Arabic at " in after and "in Arabic at " not in before
     assert re.search(r"above chance in 2 of the 4 other languages: Arabic \S+ %", said.replace("\N{NO-BREAK SPACE}", " "))
 
 

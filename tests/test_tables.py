@@ -271,7 +271,7 @@ def test_fifteen_languages_by_ten_models_take_seconds(tmp_path):
         asked = evidence.Asked("full", "test", f"l{place % 15}")
         logp = rng.normal(size=(1, 5010, 3)).astype("float32")
         cells[model, asked] = evidence.Cell(model, asked, (0,), np.arange(5010), premise, label, logp, logp.argmax(axis=2))
-    started = time.monotonic()
+    started = time.process_time()  # of all threads: other work on the machine does not count
     table = tables.accuracy(Study(cells, {}, pd.DataFrame(), {}, CONFIG | {"resamples": 10_000}))
     assert len(table) == 150
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20

@@ -42,7 +42,7 @@ def _bought(tables: Tables, words: Words) -> str:
     found = rows(tables["regimes"], regime=OWN)
     if not found:
         return "No model was fine-tuned on another language alone."
-    return _against("A model of its own", "beats that", "falls behind it", found, words)
+    return _against("A model of its own", "that", found, words)
 
 
 def _together(tables: Tables, words: Words) -> str:
@@ -50,22 +50,22 @@ def _together(tables: Tables, words: Words) -> str:
     fair = [row for row in rows(tables["matched"], matched_on=UPDATES) if row["finding"] in (HIGHER, LOWER, NO_DIFFERENCE)]
     if fair:
         subject = f"With as many updates, one {fair[0]['regime']}"
-        return _against(subject, "beats single models", "falls behind single models", _of_first(fair), words)
+        return _against(subject, "single models", _of_first(fair), words)
     own = rows(tables["differences"], other=OWN)
     if not own:
         return ""
     times = f"{own[0]['updates'] / own[0]['other_updates']:.3g} times the updates"
-    return _against(f"With {times}, one {own[0]['regime']}", "beats single models", "falls behind them", _of_first(own), words)
+    return _against(f"With {times}, one {own[0]['regime']}", "single models", _of_first(own), words)
 
 
 def _of_first(found: list[Row]) -> list[Row]:
     return [row for row in found if row["regime"] == found[0]["regime"]]
 
 
-def _against(subject: str, beats: str, behind: str, found: list[Row], words: Words) -> str:
+def _against(subject: str, other: str, found: list[Row], words: Words) -> str:
     """How many languages gain and lose, with the largest of each; and in how many there is no evidence."""
     told = []
-    for finding, verb in ((HIGHER, beats), (LOWER, behind)):
+    for finding, verb in ((HIGHER, f"beats {other}"), (LOWER, f"falls behind {other}")):
         clear = sorted((row for row in found if row["finding"] == finding), key=lambda row: -abs(row["difference"]))
         if clear:
             start = f"{verb} in {len(clear)} of {number_of(len(found), 'language')}"
@@ -73,7 +73,7 @@ def _against(subject: str, beats: str, behind: str, found: list[Row], words: Wor
             told.append(f"{start}, most in {most}" if len(clear) > 1 else f"{start}, {most}")
     silent = sum(row["finding"] == NO_DIFFERENCE for row in found)
     if not told:
-        return f"{subject} shows no evidence of a difference in any of {number_of(len(found), 'language')}."
+        return f"{subject} shows {NO_DIFFERENCE} from {other} in any of {number_of(len(found), 'language')}."
     rest = f"; in {silent} there is no evidence of a difference" if silent else ""
     return f"{subject} {' and '.join(told)}{rest}."
 
