@@ -67,7 +67,7 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[N, D] to [N, D]: every token asks."""
-        query, key, value = (self._heads(part) for part in layout.spread(self.qkv(hidden)).chunk(3, dim=-1))
+        query, key, value = (self._heads(part) for part in layout.lay(self.qkv(hidden)).chunk(3, dim=-1))
         return layout.gather(self.attention(query, key, value, layout.mask))
 
     def forward_ends(self, hidden: Tensor, layout: Layout, ends: Tensor, ends_layout: Layout) -> Tensor:
@@ -75,7 +75,7 @@ class CausalSelfAttention(nn.Module):
         sizes = [hidden.shape[-1], 2 * hidden.shape[-1]]
         weights, biases = self.qkv.weight.split(sizes), self.qkv.bias.split(sizes)
         query = F.linear(hidden.index_select(0, ends), weights[0], biases[0])
-        key, value = (self._heads(part) for part in layout.spread(F.linear(hidden, weights[1], biases[1])).chunk(2, dim=-1))
+        key, value = (self._heads(part) for part in layout.lay(F.linear(hidden, weights[1], biases[1])).chunk(2, dim=-1))
         return ends_layout.gather(self.attention(self._heads(ends_layout.spread(query)), key, value, ends_layout.mask))
 
     def _heads(self, grid: Tensor) -> Tensor:

@@ -12,10 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+class _Laid(torch.autograd.Function):
+    """The gradient is that of the places that hold a token of their own."""
+
+    @staticmethod
+    def forward(ctx, tokens: Tensor, places: Tensor, slots: Tensor) -> Tensor:
+        ctx.save_for_backward(slots)
+        return tokens.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+        (slots,) = ctx.saved_tensors
+        return grad.index_select(0, slots), None, None
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,16 @@ class Layout:
         """[N, C] to [rows, width, C], zeros where the grid is empty."""
         grid = tokens.new_zeros(self.rows * self.width, tokens.shape[-1])
         return grid.index_copy(0, self.slots, tokens).view(self.rows, self.width, -1)
+
+    def lay(self, tokens: Tensor) -> Tensor:
+        """As `spread`, but that the empty places hold some token: where nothing looks at them, this takes a third of the time."""
+        return _Laid.apply(tokens, self.places, self.slots).view(self.rows, self.width, -1)
+
+    @cached_property
+    def places(self) -> Tensor:
+        """[rows * width], the token of each place; the first one where it is empty."""
+        places = torch.zeros(self.rows * self.width, dtype=torch.int64, device=self.slots.device)
+        return places.scatter_(0, self.slots, torch.arange(len(self.slots), device=self.slots.device))
 
     def gather(self, grid: Tensor) -> Tensor:
         """[rows, width, C] back to [N, C]."""
