@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from carryover.gpt2 import GPT2Model
-from carryover.losses import log_sum_exp_
+from carryover.losses import ROWS_AT_ONCE, log_sum_exp_
 from carryover.packing import pack_trees
 from carryover.progress import progress
 from carryover.tokens import XNLIDataset
@@ -38,18 +39,26 @@ def score(model: GPT2Model, data: XNLIDataset, precision: str) -> Scores:
     logp = np.empty((len(data), len(candidates)), dtype=np.float32)
     greedy = np.empty(len(data), dtype=np.int32)
     model.eval()
+
+    def project(hidden: Tensor, rows: np.ndarray) -> None:
+        logits = model.hidden_state_to_token(hidden)
+        # On the CPU, numpy's argmax takes a tenth of PyTorch's time.
+        greedy[rows] = logits.numpy().argmax(axis=1) if device.type == "cpu" else logits.argmax(dim=1).cpu().numpy()
+        asked = logits[:, candidates]
+        logp[rows] = (asked - log_sum_exp_(logits)[:, None]).cpu().numpy()
+
+    # A few rows at a time, reading the output matrix would take longer than multiplying by it.
+    waiting: list[tuple[Tensor, np.ndarray]] = []
     with progress("scoring", len(data)) as counter:
         for groups in batches(data, GRID[device.type]):
             batch = pack_trees([[data.prompt(row) for row in group] for group in groups]).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                hidden = model.forward_ends(batch)
-            logits = model.hidden_state_to_token(hidden.float())
-            rows = np.concatenate(groups)
-            # On the CPU, numpy's argmax takes a tenth of PyTorch's time.
-            greedy[rows] = logits.numpy().argmax(axis=1) if device.type == "cpu" else logits.argmax(dim=1).cpu().numpy()
-            asked = logits[:, candidates]
-            logp[rows] = (asked - log_sum_exp_(logits)[:, None]).cpu().numpy()
-            counter.advance(len(rows))
+                waiting.append((model.forward_ends(batch).float(), np.concatenate(groups)))
+            ready = sum(len(rows) for _, rows in waiting)
+            if ready >= ROWS_AT_ONCE or counter.done + ready == len(data):
+                project(torch.cat([hidden for hidden, _ in waiting]), np.concatenate([rows for _, rows in waiting]))
+                waiting.clear()
+                counter.advance(ready)
     return Scores(logp, greedy)
 
 
