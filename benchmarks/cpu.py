@@ -1,4 +1,4 @@
-"""The CPU benchmark: `make bench`. Ratios against the plain algorithm and Hugging Face, equality, growth and start-up.
+"""The CPU benchmark: `make bench`. Ratios against the plain algorithm and Hugging Face, equality, generation, growth, start-up.
 
 Contestants take turns in one run, on the same weights and data; each number is a median. Exits with status 1 where a floor is
 missed, and says which in its last line.
@@ -23,6 +23,7 @@ import torch
 
 from benchmarks import data, hugging_face, ours, plain
 from benchmarks.data import ROOT, Source
+from benchmarks.generation import generation
 from benchmarks.timing import HEADER, Check, Clocked, Stopwatch, clocked, medians, verdict, whole
 from carryover import tokens
 from carryover.gpt2 import GPT2Config, GPT2Model
@@ -191,6 +192,7 @@ def measure(size: Size, found: list[Source], scratch: Path) -> list[Check]:
             show(*finetuning(source, size, batch_size, judged))
         show(same_losses(source, copy.copy(size) if judged else dataclasses.replace(size, equal_steps=size.equal_steps // 4)))
     show(*pretraining(found[-1], size, True))
+    show(*generation(model_of(size.model, 0.0), 5 * size.rounds, min(512, size.model.n_positions)))
     show(*growth(found[0], size, scratch))
     show(start_up(found[-1], size, scratch))
     return checks

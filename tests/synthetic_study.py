@@ -140,8 +140,14 @@ def write_study(root: Path) -> Path:
     curve = pd.DataFrame({"step": steps, "epoch": np.ceil(steps / 225).astype(int), "loss": 9 - steps / 250})
     curve.assign(validation_loss=validation, published_loss=7 - steps / 300).to_csv(study / "pretrain/toy/curve.csv", index=False)
     generations = [
-        {"prompt": "The weather is", "model": "toy", "continuation": " the the <b>of</b>", "stopped_by": "length"},
-        {"prompt": "مرحبا", "model": "toy", "continuation": " สวัสดี 你好", "stopped_by": "end of text"},
+        {
+            "prompt": "The weather is",
+            "model": "toy",
+            "continuation": " the the <b>of</b>",
+            "stopped_by": "length",
+            "chosen": "greedy",
+        },
+        {"prompt": "مرحبا", "model": "toy", "continuation": " สวัสดี 你好", "stopped_by": "end of text", "chosen": "greedy"},
     ]
     write_json(study / "generate/generations.json", generations)
     parity = {"backbone": "toy", "max_difference": 2.4e-6, "tolerance": 1e-4, "transformers": "4.0.0", "passed": True}

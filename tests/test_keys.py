@@ -258,7 +258,7 @@ NEEDED = {
     "figures": {"figures", "labels", "evidence"},
     "report": {"report", "sentences", "wording"},
     "parity": {"parity", "gpt2"},
-    "generate": {"generation", "gpt2"},
+    "generate": {"decoding", "generation", "gpt2"},
     "mini": {"mini"},
 }
 

@@ -182,7 +182,7 @@ def test_a_comment_or_docstring_runs_nothing_and_an_edit_what_imports_it(project
     try:
         module.write_text(original.replace('"""Text from a model', '"""Words from a model') + "\n# a comment\n")
         assert planned(project, *MINI) == {}
-        module.write_text(original.replace("int(logits.argmax())", "int(logits.argmax(dim=-1))"))
+        module.write_text(original.replace("logits.argmax(dim=1)", "logits.argmax(dim=-1)"))
         assert set(planned(project, *MINI)) == {"generate", "report"}
     finally:
         module.write_text(original)

@@ -41,6 +41,12 @@ run_job(work, inputs=["text"], outputs=["copy"])
 """
 
 
+def heard() -> None:
+    """Undoes what nohup and background shells do, as the tests may run under either."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(tmp_path):
     """Starts the job; it has begun its work when this returns."""
@@ -53,7 +59,13 @@ def start(tmp_path):
         command += ["--provenance", "provenance", "--scratch", "scratch", "--text", "text.txt", "--copy", "out/copy"]
         environment = {**os.environ, "PYTHONPATH": str(LIBRARY)}
         process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=heard,
         )
         running.append(process)
         assert process.stdout.readline() == "ready\n"

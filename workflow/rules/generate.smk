@@ -1,4 +1,4 @@
-# The same prompts continued greedily by each model.
+# The same prompts continued by each model.
 rule generate:
     input:
         models=[file for name in config["generate"]["models"] for file in model_files(backbone(name))],
