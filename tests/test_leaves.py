@@ -77,3 +77,4 @@ def test_a_dry_run_is_read_as_its_jobs():
     assert jobs[0].reason == "Input files updated by another job: a/model.safetensors"
     assert jobs[0].key == {"code": "c", "config": {"template": "one: {two}\nthree"}}
     assert jobs[0].provenance == "p/x.json" and jobs[2].inputs == ()
+    assert jobs[2].key == {"config": {"path": "a (b)"}} and jobs[2].provenance == "y.json"

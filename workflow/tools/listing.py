@@ -41,9 +41,10 @@ class Listed:
         return next((name for pattern, name in FAMILIES.items() if re.fullmatch(pattern, self.rule)), self.rule)
 
     def option(self, name: str) -> str:
-        """The one value that the command gives for `--name`."""
+        """The one value that the command gives for `--name`, as an argument or through a pipe."""
         words = shlex.split(self.command)
-        return words[words.index(f"--{name}") + 1]
+        place = words.index(f"--{name}") + 1
+        return words[place + 2].removesuffix(")") if words[place] == "@<(printf" else words[place]
 
     @property
     def key(self) -> dict[str, Any]:
