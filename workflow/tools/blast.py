@@ -160,15 +160,10 @@ def matrix(trials: Sequence[Trial], rules: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["leaf", *rules])
-    for trial in sorted(trials, key=lambda trial: _order(trial.leaf)):
+    places = [place for place, _, _ in schema_leaves(load_schema())]  # rows in the order of the schema, within a place by name
+    for trial in sorted(trials, key=lambda trial: (places.index(trial.leaf.place), trial.leaf.name)):
         writer.writerow([trial.leaf.name, *("1" if rule in trial.rules else "" for rule in rules)])
     return text.getvalue()
-
-
-def _order(leaf: Leaf) -> tuple:
-    """The order of the schema, within one place that of names."""
-    places = [place for place, _, _ in schema_leaves(load_schema())]
-    return places.index(leaf.place), tuple(map(str, leaf.path))
 
 
 def column_order(studies: Sequence[Study]) -> list[str]:
