@@ -41,8 +41,8 @@ def missing() -> str:
             )
             if made.returncode:
                 return f"{' '.join(command)} failed: {made.stderr.strip().splitlines()[-1:]}"
-        for name in DAEMONS[:3]:  # what the packages themselves may have started is not ours
-            subprocess.run(["service", name, "stop"], capture_output=True)
+        for service in ("slurmd", "slurmctld", "munge"):  # the packages may start their own
+            subprocess.run(["service", service, "stop"], capture_output=True)
     return ""
 
 
