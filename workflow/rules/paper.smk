@@ -11,7 +11,7 @@ rule paper:
         curves=[f"{RESULTS}/models/{run}/curve.csv" for run in RUNS],
         pretrain=expand(f"{RESULTS}/pretrain/{{model}}/curve.csv", model=PRETRAINED),
         languages="data/languages.csv",
-        captions=sorted(str(path) for path in Path(workflow.basedir, "report/captions").glob("*.rst")),
+        captions=sorted(str(path) for path in Path("report/captions").glob("*.rst")),
     output:
         document=f"{RESULTS}/paper/paper.tex",
         tex=expand(f"{RESULTS}/paper/tables/{{name}}.tex", name=PRINTED),

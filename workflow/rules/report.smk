@@ -23,7 +23,7 @@ rule report:
             *([f"{RESULTS}/select/provenance.json"] if ENGLISH else []),
             *expand(f"{RESULTS}/{{stage}}/provenance.json", stage=("generate", "fertility", "plan", "tables", "figures")),
         ],
-        templates=sorted(str(path) for path in Path(workflow.basedir, "report").glob("**/*.*")),
+        templates=sorted(str(path) for path in Path("report").glob("**/*.*")),
         languages="data/languages.csv",
         plan=f"{RESULTS}/plan/plan.csv",
         matrix=[str(path) for path in Path("data").glob("blast_radius.csv")],
