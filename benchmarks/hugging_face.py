@@ -21,6 +21,8 @@ def twin(model: GPT2Model) -> nn.Module:
     """A GPT2LMHeadModel with the same weights and dropout."""
     import transformers
 
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as directory:
         model.save_pretrained(directory)
         theirs = transformers.GPT2LMHeadModel.from_pretrained(directory)
