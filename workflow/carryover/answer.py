@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from carryover.claims import Row, Tables, rho, rows, verdict
+from carryover.comparisons import HYPOTHESIS
 from carryover.matched import UPDATES
 from carryover.scoring import ABOVE, HIGHER, LOWER, NO_DIFFERENCE
 from carryover.study import ENGLISH, OWN, ZERO_SHOT
@@ -11,7 +12,7 @@ from carryover.wording import SPACE, Words, listing, number_of, p_value, signed,
 
 def answer(tables: Tables, words: Words) -> list[str]:
     """English, what carries over, what fine-tuning buys, one model for all, and what predicts it."""
-    parts = (_english, _carried, _bought, _together, _predicted)
+    parts = (_english, _controlled, _carried, _bought, _together, _predicted)
     return [said for part in parts if (said := part(tables, words))]
 
 
@@ -25,6 +26,17 @@ def _english(tables: Tables, words: Words) -> str:
     return f"Fine-tuned in English, {reached}: {verdict(row, words)}."
 
 
+def _controlled(tables: Tables, words: Words) -> str:
+    """What the hypothesis alone gives away, without which an accuracy cannot be read."""
+    found = rows(tables["controls"], train=ENGLISH, language=ENGLISH, control=HYPOTHESIS)
+    if not found:
+        return ""
+    row = found[0]
+    verb = {HIGHER: "beats", LOWER: "falls behind"}.get(row["finding"])
+    told = f"the full model {verb} it ({words.gap(row)})" if verb else f"there is {NO_DIFFERENCE} from the full model"
+    return f"A model that never saw a premise reaches {words.short(row)}: {told}."
+
+
 def _carried(tables: Tables, words: Words) -> str:
     others = [row for row in tables["zero_shot"].to_dict("records") if row["language"] != ENGLISH]
     if not others:
@@ -32,10 +44,12 @@ def _carried(tables: Tables, words: Words) -> str:
     above = sorted((row for row in others if row["verdict"] == ABOVE), key=lambda row: -row["accuracy"])
     among = f"of {number_of(len(others), 'other language')}"
     if not above:
-        return f"Nothing of that demonstrably carries over without further training: no evidence above chance in any {among}."
+        return (
+            f"Nothing demonstrably carries over from English without further training: no evidence above chance in any {among}."
+        )
     best = [f"{words.language(row['language'])} at {words.short(row)}" for row in above[:3]]
     told = f"{'in ' if len(above) <= 3 else 'best in '}{listing(best)}"
-    return f"Without further training it is above chance in {len(above)} {among}, {told}."
+    return f"Without further training the English model is above chance in {len(above)} {among}, {told}."
 
 
 def _bought(tables: Tables, words: Words) -> str:

@@ -117,6 +117,7 @@ def joint_models(tables: Tables, words: Words) -> list[str]:
         own = rows(tables["differences"], regime=regime, other=OWN)
         if any(isinstance(row["missing"], str) for row in rows(tables["matched"], regime=regime)):
             said += changes(f"the {regime}", "the languages' own models", own, words, "As they were trained, ")
+        said += constants(rows(tables["regimes"], regime=regime), words, f"the {regime}")
         if own:
             examples, updates = (own[0][name] / own[0][f"other_{name}"] for name in ("examples", "updates"))
             times = f"{examples:.2f} times the examples and {updates:.2f} times the updates"
