@@ -139,3 +139,19 @@ def test_a_run_that_was_disturbed_ends_in_the_same_bits(study):
     assert "going on from update-" in (study / "out/log").read_text()
     for name in ("model.safetensors", "curve.csv", "dev.csv"):
         assert (study / "out" / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gpus", [2, 1])
+def test_a_run_that_goes_on_has_the_losses_of_one_that_was_never_shared(study, gpus):
+    """Stopped with two processes; two, or one, go on from their checkpoint."""
+    recipe = {"epochs": 30, "lr": 1e-4}
+    alone = finish(study, "alone", 1, **recipe)
+    job = start(study, "out", 2, seconds="0", **recipe)
+    wait_for(lambda: list(study.glob("scratch/*/update-*.pt")), job)
+    job.terminate()
+    assert job.wait(timeout=120) == 128 + signal.SIGTERM
+    finish(study, "out", gpus, **recipe)
+    assert "going on from update-" in (study / "out/log").read_text()
+    losses = [pd.read_csv(directory / "curve.csv")["loss"] for directory in (alone, study / "out")]
+    assert len(losses[0]) == 30 and (losses[0] - losses[1]).abs().max() < 1e-5
