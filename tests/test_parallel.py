@@ -100,6 +100,7 @@ def test_two_processes_have_the_losses_of_one(study):
     assert not list((study / "scratch").glob("*"))
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_said_once(study, make_model):
     model = make_model()
     torch.nn.init.constant_(model.position_embedding.weight, float("nan"))
