@@ -97,4 +97,4 @@ def _scoring(config: Config) -> list[Task]:
 
 def _gathering(config: Config) -> list[Task]:
     names = ["select"] if plan.primary_english(config) else []
-    return [{"job": name, "work": name} for name in (*names, "tables", "figures")]
+    return [{"job": name, "work": name} for name in ("plan", *names, "tables", "figures")]
