@@ -8,6 +8,7 @@ reader's fonts.
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -19,6 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 matplotlib.use("svg")
+# The fonts named below are the reader's; that this machine lacks one is said hundreds of times otherwise.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 STYLE = {
     **{"svg.fonttype": "none", "svg.hashsalt": "carryover", "font.family": ["DejaVu Sans", "Arial", "sans-serif"]},
     **{"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True},
