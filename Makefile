@@ -68,7 +68,7 @@ report-zip: $(VENV)/installed ## Snakemake's own report of a finished study
 paper: $(VENV)/installed ## the tables as LaTeX and the figures as PDF of a finished study
 	$(SNAKEMAKE) results/$(STUDY)/paper/paper.tex
 
-SHOWN = regimes zero_shot fertility hyperparameters pretraining data selection
+SHOWN = regimes zero_shot fertility hyperparameters per_language matched controls pretraining data selection
 
 sample-docs: $(VENV)/installed ## put the finished sample study's tables and figure into docs/sample (figures, no text)
 	mkdir -p docs/sample
