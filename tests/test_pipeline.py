@@ -140,7 +140,7 @@ def test_the_report_in_snakemakes_own_format(project):
         ({"report": {"digits": 2}}, {"report", "config"}),
         ({"tables": {"fertility_groups": {"low": 1.5}}}, {"tables", "figures", "report", "config"}),
         ({"select": {"most": 2}}, {"select", "tables", "figures", "report", "config"}),
-        ({"generate": {"max_new_tokens": 8}}, {"generate", "report", "config"}),
+        ({"generate": {"max_new_tokens": 8}}, {"generate", "plan", "report", "config"}),
         ({"fetch": {"files": {"gpt2_vocab": {"url": "https://example.org/vocab.json"}}}}, {"config"}),
     ],
 )
