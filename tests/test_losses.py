@@ -73,6 +73,29 @@ def test_large_logits_stay_numbers():
     torch.testing.assert_close(loss, F.cross_entropy(hidden * 1e4 @ weight.T, targets), rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize("gap", [0.0, 60.0, 80.0, 87.0, 88.0, 95.0, 104.0, 300.0])
+def test_a_token_that_no_number_is_small_enough_for(gap):
+    """Beside others that are likely: fp32 holds no probability under e-103, and loses digits from e-87 on."""
+    weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
+    hidden = torch.tensor([[gap, 0.0], [gap / 2, 0.0], [0.0, 1.0]], requires_grad=True)
+    targets = torch.tensor([1, 2, 1])
+    loss = tied_cross_entropy(hidden, weight, targets)
+    expected = F.cross_entropy(hidden @ weight.T, targets)
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=1e-6)
+    wanted, got = (torch.autograd.grad(value, hidden)[0] for value in (expected, loss))
+    torch.testing.assert_close(got, wanted, rtol=1e-6, atol=1e-7)
+
+
+def test_a_loss_that_is_no_number_says_so():
+    hidden, weight, targets = problem(4, dtype=torch.float32)
+    with torch.no_grad():
+        hidden[2, 1] = torch.nan
+    assert tied_cross_entropy(hidden, weight, targets).isnan()
+    with torch.no_grad():
+        hidden[2, 1] = torch.inf
+    assert not tied_cross_entropy(hidden, weight, targets).isfinite()
+
+
 def test_loss_is_in_fp32_under_autocast():
     """Training in bf16 autocasts the model; the logits and their gradient stay in fp32."""
     hidden, weight, targets = problem(7, dtype=torch.float32)
