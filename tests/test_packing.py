@@ -16,6 +16,8 @@ GROUPS = {
     "one token and more of it": [["a", "ab", "abc"]],
     "the same single token": [["a", "a"]],
     "groups of unequal size and length": [["abcdxy", "abcdz"], ["q"], ["mnopqrstuvwxyz", "mnop", "mx", "m"], ["hello", "help"]],
+    "a beginning that all groups share": [["tabc", "tabd"], ["tx"], ["tay", "t"]],
+    "the same sequence in two groups": [["abc", "abd"], ["abd", "ab"]],
     "widest row last": [["ab", "ac"], ["a"], ["abcdefghijklmn"]],
 }
 
@@ -70,9 +72,10 @@ def test_order_of_groups_does_not_matter(make_model):
         torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
-def test_gradients_through_trees_are_those_of_the_sequences_alone(make_model):
+@pytest.mark.parametrize("name", ["groups of unequal size and length", "a beginning that all groups share"])
+def test_gradients_through_trees_are_those_of_the_sequences_alone(make_model, name):
     model = make_model()
-    groups = [sequences(group) for group in GROUPS["groups of unequal size and length"]]
+    groups = [sequences(group) for group in GROUPS[name]]
     model.forward_ends(pack_trees(groups)).square().sum().backward()
     packed = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
@@ -85,13 +88,16 @@ def test_gradients_through_trees_are_those_of_the_sequences_alone(make_model):
     ("group", "tokens"),
     [
         (["abcdxy", "abcdz", "abcduvw"], 4 + 2 + 1 + 3),
-        (["abcd", "abcd"], 3 + 2),
+        (["abcdxy", "z", "abcdxw"], 5 + 1 + 1 + 1),
+        (["abcd", "abcd"], 4),
         (["abc", "xyz"], 6),
-        (["ab", "abcd"], 1 + 1 + 3),
+        (["ab", "abcd"], 4),
     ],
 )
-def test_what_a_group_shares_stands_once(group, tokens):
+def test_what_sequences_share_stands_once(group, tokens):
+    """In one row, and in as many rows as there are sequences."""
     assert len(pack_trees([sequences(group)]).ids) == tokens
+    assert len(pack_trees([sequences([text]) for text in group]).ids) == tokens
 
 
 def test_rows_hold_no_padding():
@@ -121,6 +127,7 @@ def test_moved_batch_is_the_same():
         ours, theirs = getattr(moved, name), getattr(batch, name)
         assert (ours.rows, ours.width) == (theirs.rows, theirs.width)
         assert torch.equal(ours.slots, theirs.slots) and torch.equal(ours.mask, theirs.mask)
+    assert torch.equal(moved.layout.shared, batch.layout.shared)
 
 
 def test_common_prefix_by_brute_force():

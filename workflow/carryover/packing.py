@@ -4,8 +4,9 @@ Everything in GPT-2 except attention treats tokens one by one, so a batch is hel
 sequences in a row. Only attention needs sequences: there the tokens are laid out in a [rows, width] grid. The empty
 places of the grid stand after the tokens of their row, where causality hides them.
 
-Examples that share a premise are one row of the grid, a tree: the common beginning once, then each ending, whose
-tokens see the beginning and themselves. That gives each example the hidden states it has alone, for less work.
+Examples that share a premise are one row of the grid, a tree, whose tokens see their own beginnings alone. All beginnings that
+sequences of a batch have in common are computed once, also where rows share them (a template's first words). That gives each
+example the hidden states it has alone, for less work.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,12 +42,14 @@ class Layout:
     slots: [N], the place of each token in the grid, flattened (row * width + column).
     mask: [rows, 1, width, width], 0 where a query (dimension 2) may see a key (dimension 3), else minus infinity: what is
     added to the scores of attention; None: causal.
+    shared: [rows * width], the token of each place, where a token can stand in several rows; `slots` are then the first ones.
     """
 
     rows: int
     width: int
     slots: Tensor
     mask: Tensor | None = None
+    shared: Tensor | None = None
 
     def spread(self, tokens: Tensor) -> Tensor:
         """[N, C] to [rows, width, C], zeros where the grid is empty."""
@@ -54,7 +58,8 @@ class Layout:
 
     def lay(self, tokens: Tensor) -> Tensor:
         """As `spread`, but that the empty places hold some token: where nothing looks at them, this takes a third of the time."""
-        return _Laid.apply(tokens, self.places, self.slots).view(self.rows, self.width, -1)
+        laid = _Laid.apply(tokens, self.places, self.slots) if self.shared is None else tokens.index_select(0, self.shared)
+        return laid.view(self.rows, self.width, -1)
 
     @cached_property
     def places(self) -> Tensor:
@@ -90,8 +95,8 @@ def move(part: Tensor | Layout, device: torch.device) -> Tensor | Layout:
     """A tensor or a layout on another device. From pinned memory, so that nothing waits for a copy to a GPU."""
     if isinstance(part, Tensor):
         return part.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else part.to(device)
-    mask = None if part.mask is None else move(part.mask, device)
-    return Layout(part.rows, part.width, move(part.slots, device), mask)
+    mask, shared = (None if part is None else move(part, device) for part in (part.mask, part.shared))
+    return Layout(part.rows, part.width, move(part.slots, device), mask, shared)
 
 
 def pack(sequences: Sequence[np.ndarray]) -> Packed:
@@ -112,31 +117,49 @@ def pack(sequences: Sequence[np.ndarray]) -> Packed:
 
 
 def pack_trees(groups: Sequence[Sequence[np.ndarray]]) -> Packed:
-    """Groups of sequences, each a row: what all of a group begin with stands once.
+    """Groups of sequences, each a row: what sequences begin with in common, in a group or across groups, is computed once.
 
     The outputs come in the order of the sequences, group after group.
     """
-    trees = [_tree(group) for group in groups]
-    lengths = np.array([len(ids) for ids, _, _, _ in trees])
-    rows, width = len(trees), int(lengths.max())
-    queries = max(len(ends) for *_, ends in trees)
-    mask = np.zeros((rows, width, width), dtype=bool)
-    mask[:, np.arange(width), np.arange(width)] = True  # an empty place sees itself: a row of no keys is not a number
-    ends_mask = np.zeros((rows, queries, width), dtype=bool)
-    ends_mask[:, :, 0] = True
-    ends_slots, starts = [], np.cumsum(lengths) - lengths
-    for row, (ids, _, sees, ends) in enumerate(trees):
-        mask[row, : len(ids), : len(ids)] = sees
-        ends_mask[row, : len(ends), : len(ids)] = sees[ends]
-        ends_slots.append(row * queries + np.arange(len(ends)))
-    inside = np.arange(width) < lengths[:, None]
+    trie = _trie([sequence for group in groups for sequence in group])
+    bounds = np.cumsum([len(group) for group in groups])[:-1].tolist()
+    trees = [np.unique(np.concatenate(trie.paths[start:stop])) for start, stop in pairwise([0, *bounds, len(trie.paths)])]
+    rows, width = len(trees), max(map(len, trees))
+    queries = max(map(len, groups))
+    inside = np.arange(width) < np.array([[len(tokens)] for tokens in trees])
+    asked = np.arange(queries) < np.array([[len(group)] for group in groups])
+    places, asking = np.zeros((rows, width), np.int64), np.zeros((rows, queries), np.int64)
+    places[inside], ends = np.concatenate(trees), np.array([path[-1] for path in trie.paths])
+    asking[asked] = ends
+
+    def seen_by(queries: np.ndarray) -> np.ndarray:
+        """What the tokens [rows, Q] see of their rows, [rows, Q, width]: those whose continuations they are among."""
+        queries, keys = queries[:, :, None], places[:, None, :]
+        return (keys <= queries) & (queries <= trie.last[keys]) & inside[:, None, :]
+
+    # An empty place sees something, so that no row of the softmax is empty; nothing else sees it.
+    mask, ends_mask = seen_by(places) | np.eye(width, dtype=bool), seen_by(asking)
+    ends_mask[~asked, 0] = True
+    slots = np.unique(places[inside], return_index=True)[1]
     return Packed(
-        ids=torch.from_numpy(np.concatenate([ids for ids, *_ in trees]).astype(np.int64)),
-        positions=torch.from_numpy(np.concatenate([positions for _, positions, _, _ in trees])),
-        layout=Layout(rows, width, torch.from_numpy(np.flatnonzero(inside)), _to_add(mask)[:, None]),
-        ends=torch.from_numpy(np.concatenate([start + ends for start, (*_, ends) in zip(starts, trees, strict=True)])),
-        ends_layout=Layout(rows, queries, torch.from_numpy(np.concatenate(ends_slots)), _to_add(ends_mask)[:, None]),
+        ids=torch.from_numpy(trie.ids),
+        positions=torch.from_numpy(trie.positions),
+        layout=Layout(
+            rows,
+            width,
+            torch.from_numpy(np.flatnonzero(inside)[slots]),
+            _to_add(mask)[:, None],
+            torch.from_numpy(places.ravel()),
+        ),
+        ends=torch.from_numpy(ends),
+        ends_layout=Layout(rows, queries, torch.from_numpy(np.flatnonzero(asked)), _to_add(ends_mask)[:, None]),
     )
+
+
+def tree_width(sequences: Sequence[np.ndarray]) -> int:
+    """An upper bound of the places that a group takes: what all share counts once, what only some share counts for each."""
+    shared = common_prefix(sequences)
+    return sum(len(sequence) for sequence in sequences) - (len(sequences) - 1) * shared
 
 
 def common_prefix(sequences: Sequence[np.ndarray]) -> int:
@@ -154,16 +177,34 @@ def _to_add(seen: np.ndarray) -> Tensor:
     return torch.zeros(seen.shape).masked_fill_(torch.from_numpy(~seen), -torch.inf)
 
 
-def _tree(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """One row: ids, positions, what sees what [T, T], and the last token of each sequence."""
-    # The last token is each sequence's own even where one is the beginning of another.
-    shared = min(common_prefix(sequences), min(len(sequence) for sequence in sequences) - 1)
-    ids, positions, branch = [sequences[0][:shared]], [np.arange(shared)], [np.full(shared, -1)]
-    for number, sequence in enumerate(sequences):
+@dataclass(frozen=True)
+class _Trie:
+    """Every beginning of some sequences once, numbered so that those that continue it come right after it.
+
+    ids, positions: [N], of its last token; last: [N], the number of the last beginning that continues it, or its own. paths: for
+    each sequence the numbers of its beginnings, from the shortest on.
+    """
+
+    ids: np.ndarray
+    positions: np.ndarray
+    last: np.ndarray
+    paths: list[np.ndarray]
+
+
+def _trie(sequences: Sequence[np.ndarray]) -> _Trie:
+    paths: list[np.ndarray] = [np.empty(0, np.int64)] * len(sequences)
+    ids, positions, count = [], [], 0
+    last = np.empty(sum(map(len, sequences)), np.int64)
+    before, path = sequences[0][:0], paths[0]
+    # In the order of a dictionary, what a sequence shares with any before it, it shares with the one just before it.
+    for place in sorted(range(len(sequences)), key=lambda place: sequences[place].astype(">u4").tobytes()):
+        sequence = sequences[place]
+        shared = common_prefix([before, sequence])
+        last[path[shared:]] = count - 1
+        before, path = sequence, np.concatenate([path[:shared], np.arange(count, count + len(sequence) - shared)])
+        paths[place] = path
         ids.append(sequence[shared:])
         positions.append(np.arange(shared, len(sequence)))
-        branch.append(np.full(len(sequence) - shared, number))
-    branches = np.concatenate(branch)
-    sees = np.tri(len(branches), dtype=bool) & ((branches[None, :] == -1) | (branches[None, :] == branches[:, None]))
-    ends = np.cumsum([len(sequence) - shared for sequence in sequences]) + shared - 1
-    return np.concatenate(ids), np.concatenate(positions), sees, ends
+        count += len(sequence) - shared
+    last[path] = count - 1
+    return _Trie(np.concatenate(ids).astype(np.int64), np.concatenate(positions), last[:count], paths)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from carryover.gpt2 import GPT2Model
 from carryover.losses import ROWS_AT_ONCE, log_sum_exp_
-from carryover.packing import pack_trees
+from carryover.packing import pack_trees, tree_width
 from carryover.progress import progress
 from carryover.tokens import XNLIDataset
 
@@ -67,8 +67,7 @@ def batches(data: XNLIDataset, grid: int) -> Iterator[list[np.ndarray]]:
     order = np.argsort(data.premise_ids, kind="stable")
     bounds = np.flatnonzero(np.diff(data.premise_ids[order])) + 1
     groups = np.split(order, bounds)
-    # An upper bound of the width: as if nothing were shared.
-    widths = np.array([int(data.lengths[group].sum()) for group in groups])
+    widths = np.array([tree_width([data.prompt(row) for row in group]) for group in groups])
     batch: list[np.ndarray] = []
     widest = 0
     for place in np.argsort(widths, kind="stable"):
