@@ -42,8 +42,9 @@ test: $(VENV)/installed-dev lint ## everything that is checked in minutes, the m
 test-slow: $(VENV)/installed-dev ## what takes longer: kills, coverage, browser
 	$(BIN)/python -m pytest -m slow
 
-# Freed memory is kept, as in the jobs (workflow/rules/common.smk), by all contestants alike.
-BENCH = MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864 PYTHONPATH=workflow:. $(BIN)/python -m
+# Memory is kept and in large pages, as in the jobs (workflow/rules/common.smk), for all contestants alike.
+MEMORY = MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864 GLIBC_TUNABLES=glibc.malloc.hugetlb=1
+BENCH = $(MEMORY) PYTHONPATH=workflow:. $(BIN)/python -m
 
 bench: $(VENV)/installed ## speed on two CPU cores against the plain algorithm and Hugging Face (real XNLI with CARRYOVER_MIRROR)
 	$(BENCH) benchmarks.cpu

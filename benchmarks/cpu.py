@@ -45,7 +45,7 @@ class Size:
     first a warm-up; growing: numbers of examples, of which the last costs at most a quarter more than the first."""
 
     model: GPT2Config = dataclasses.field(default_factory=GPT2Config)
-    premises: int = 30
+    premises: int = 60
     rounds: int = 3
     steps: dict[int, int] = dataclasses.field(default_factory=lambda: {4: 4, 32: 2})
     pretraining_steps: int = 6
@@ -163,6 +163,7 @@ def start_up(source: Source, size: Size, scratch: Path) -> Check:
     arguments = ["--key", json.dumps({"config": config}), "--backbone", str(scratch / "model/config.json")]
     arguments += ["--train", str(scratch / "train.safetensors"), "--dev", str(scratch / "train.safetensors")]
     arguments += ["--model", str(scratch / "out/config.json"), "--curve", str(scratch / "out/curve.csv")]
+    arguments += ["--scratch", str(scratch / "unfinished")]
     seconds = []
     for _ in range(size.rounds):
         os.environ["CARRYOVER_BENCH_STARTED"] = str(time.time())

@@ -212,7 +212,21 @@ def test_recipe_sets_the_dropout_of_a_stored_model(make_model, tmp_path):
     make_model(dropout=0.3).save_pretrained(tmp_path)
     assert GPT2Model.from_pretrained(tmp_path).layers[0].attention.dropout == 0.3
     model = GPT2Model.from_pretrained(tmp_path, dropout=0.05)
-    assert {model.dropout.p, model.layers[1].dropout.p, model.layers[1].attention.dropout} == {0.05}
+    assert {model.dropout, model.layers[1].dropout, model.layers[1].attention.dropout} == {0.05}
+
+
+def test_reading_a_model_draws_nothing(make_model, tmp_path):
+    """Weights that are read are not drawn first: GPT-2's would take a second."""
+    model = make_model()
+    model.save_pretrained(tmp_path)
+    before = torch.get_rng_state()
+    read = GPT2Model.from_pretrained(tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)
+    for (name, one), (_, other) in zip(model.named_parameters(), read.named_parameters(), strict=True):
+        assert torch.equal(one, other) and other.requires_grad and other.is_contiguous(), name
+    drawn = GPT2Model(model.config)
+    assert not torch.equal(torch.get_rng_state(), before)
+    assert float(drawn.layers[0].feed_forward_in.weight.detach().std()) == pytest.approx(0.02, rel=0.1)
 
 
 def test_weights_may_lie_elsewhere(make_model, tmp_path):

@@ -90,6 +90,21 @@ def test_provenance_tells_how_the_outputs_were_made(run, tmp_path):
     assert told["device"].endswith("CPU")
 
 
+def test_peak_memory_is_the_jobs_own(tmp_path):
+    """Not that of the process that started it, whose largest size `getrusage` hands down."""
+    code = """if True:
+        import subprocess, sys
+        held = bytearray(400 * 2**20)
+        child = "from carryover.job import peak_memory_mb; print(peak_memory_mb()); held = bytearray(100 * 2**20); "
+        print(subprocess.run([sys.executable, "-c", child + "print(peak_memory_mb())"], capture_output=True, text=True).stdout)
+    """
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "workflow")}
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment).stdout
+    before, after = map(float, told.split())
+    assert 5 < before < 100
+    assert after - before == pytest.approx(100, abs=5)
+
+
 def test_bad_input_is_one_line_without_a_traceback(run):
     process, paths = run("bad")
     assert process.returncode == 1

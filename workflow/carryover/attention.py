@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor
 
+from carryover.dropout import kept
+
 
 class _DroppedAttention(torch.autograd.Function):
     """The gradient of softmax needs the sum of gradient times weight over the keys, which is that of gradient times output
@@ -18,17 +20,17 @@ class _DroppedAttention(torch.autograd.Function):
         scale = 1 / math.sqrt(query.shape[-1])
         weights = torch.matmul(query * scale, key.mT).add_(mask)
         torch.softmax(weights, dim=-1, out=weights)
-        kept = torch.empty_like(weights).bernoulli_(1 - dropout).mul_(1 / (1 - dropout))
-        output = torch.matmul(weights * kept, value)
-        ctx.save_for_backward(query, key, value, weights, kept, output)
+        factors = kept(weights, dropout)
+        output = torch.matmul(weights * factors, value)
+        ctx.save_for_backward(query, key, value, weights, factors, output)
         ctx.scale = scale
         return output
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        query, key, value, weights, kept, output = ctx.saved_tensors
-        value_grad = torch.matmul((weights * kept).mT, grad)
-        scores_grad = torch.matmul(grad, value.mT).mul_(kept)
+        query, key, value, weights, factors, output = ctx.saved_tensors
+        value_grad = torch.matmul((weights * factors).mT, grad)
+        scores_grad = torch.matmul(grad, value.mT).mul_(factors)
         scores_grad.sub_((grad * output).sum(dim=-1, keepdim=True)).mul_(weights)
         query_grad = torch.matmul(scores_grad, key).mul_(ctx.scale)
         key_grad = torch.matmul(scores_grad.mT, query).mul_(ctx.scale)

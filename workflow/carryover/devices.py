@@ -20,7 +20,8 @@ def choose_device(gpus: int, threads: int) -> torch.device:
     Of several leased devices it is the first. No other device is visible from then on, to this process and those it starts.
     """
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # torch.use_deterministic_algorithms would also import PyTorch's compiler, to tell it: as long as importing PyTorch itself.
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a check of our code, not a need: it costs 2 % of a step
     visible = visible_devices() if gpus else []
     if leased := lease(gpus, visible):

@@ -17,9 +17,12 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from carryover import files
+from carryover.activation import linear_gelu
 from carryover.attention import dropped_attention
+from carryover.dropout import dropout
 from carryover.errors import BadInput
 from carryover.packing import Layout, Packed
 
@@ -61,8 +64,8 @@ class CausalSelfAttention(nn.Module):
         if self.training and (mask is not None if query.is_cuda else self.dropout):
             context = dropped_attention(query, key, value, mask, self.dropout)
         else:
-            dropout = self.dropout if self.training else 0.0
-            context = F.scaled_dot_product_attention(query, key, value, mask, dropout, is_causal=mask is None)
+            rate = self.dropout if self.training else 0.0
+            context = F.scaled_dot_product_attention(query, key, value, mask, rate, is_causal=mask is None)
         return context.transpose(1, 2).flatten(2)
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
@@ -93,11 +96,11 @@ class GPT2Layer(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.feed_forward_in = nn.Linear(config.n_embd, config.n_inner)
         self.feed_forward_out = nn.Linear(config.n_inner, config.n_embd)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = config.dropout
 
     def add(self, hidden: Tensor, output: Tensor, dense: nn.Linear) -> Tensor:
         """Projects the output of a sublayer, applies dropout, and adds it to what the sublayer was given."""
-        return hidden + self.dropout(dense(output))
+        return hidden + dropout(dense(output), self.dropout, self.training)
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[N, D] to [N, D]."""
@@ -110,8 +113,17 @@ class GPT2Layer(nn.Module):
         return self._feed_forward(self.add(hidden.index_select(0, ends), context, self.attention_dense))
 
     def _feed_forward(self, hidden: Tensor) -> Tensor:
-        inner = F.gelu(self.feed_forward_in(self.feed_forward_norm(hidden)), approximate="tanh")
+        inner = linear_gelu(self.feed_forward_norm(hidden), self.feed_forward_in)
         return self.add(hidden, inner, self.feed_forward_out)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves new weights as they are: to draw those of GPT-2 and read others in their place takes a second."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
 
 
 class GPTPreTrainedModel(nn.Module):
@@ -137,7 +149,8 @@ class GPTPreTrainedModel(nn.Module):
         Raises BadInput where the directory holds another architecture, no safetensors, or a tensor of another shape.
         """
         directory = Path(directory)
-        model = cls(read_config(directory, dropout))
+        with _Undrawn():
+            model = cls(read_config(directory, dropout))
         path = weights or directory / "model.safetensors"
         if not path.is_file():
             raise BadInput(
@@ -183,7 +196,7 @@ class GPT2Model(GPTPreTrainedModel):
         super().__init__(config)
         self.token_embedding = nn.Embedding(config.vocab_size, config.n_embd)
         self.position_embedding = nn.Embedding(config.n_positions, config.n_embd)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = config.dropout
         self.layers = nn.ModuleList(GPT2Layer(config) for _ in range(config.n_layer))
         self.final_layer_norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.apply(self.init_weights)
@@ -194,7 +207,7 @@ class GPT2Model(GPTPreTrainedModel):
 
     def place(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Token embeddings [N, D], already looked up, and positions [N] to hidden states [N, D]."""
-        return self.dropout(tokens + self.position_embedding(positions))
+        return dropout(tokens + self.position_embedding(positions), self.dropout, self.training)
 
     def encode(self, hidden: Tensor, layout: Layout) -> Tensor:
         """The stack of blocks: [N, D] to [N, D]."""

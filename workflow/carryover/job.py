@@ -191,9 +191,15 @@ def _device() -> str:
 
 
 def peak_memory_mb() -> float:
-    """The largest resident size of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    """The largest resident size of this process so far, in MiB.
+
+    Linux counts in `ru_maxrss` also what started the process, from before it became this program: a job would never be smaller
+    than Snakemake.
+    """
+    with suppress(OSError):
+        (peak,) = re.findall(r"^VmHWM:\s*(\d+) kB$", Path("/proc/self/status").read_text(encoding="utf-8"), re.MULTILINE)
+        return int(peak) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _version(package: str) -> str | None:
