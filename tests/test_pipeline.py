@@ -253,7 +253,6 @@ def test_a_model_of_ones_own_is_a_model_like_any_other(project, tmp_path):
     assert ran.returncode == 1 and "model_type is 'bert'; only 'gpt2' is supported" in ran.stdout
 
 
-@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_in_the_same_bits(project):
     """SIGKILL in mid-run, then the same command: the weights are those of the run that was not disturbed."""
     whole = (project / "results/mini/models/toy/full/baseline/en/seed0/model.safetensors").read_bytes()
