@@ -66,6 +66,12 @@ def test_it_fits_the_screen_and_shows_its_figures(page, tmp_path):
     assert page.locator("#answer p").first.is_visible()
 
 
+def test_a_word_wider_than_a_phone_breaks(page):
+    """A commit of 40 letters does or does not fit, as its letters are."""
+    page.evaluate("document.querySelectorAll('p, li').forEach((one) => { one.append(' ' + 'm'.repeat(200)); })")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_axe_finds_nothing_with_every_table_open(page):
     page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
     found = axe.Axe().run(page).response["violations"]
