@@ -18,7 +18,7 @@ def test_the_share_that_is_dropped_and_the_mean(rate):
 
 @pytest.mark.parametrize("rate", [1e-9, 0.1, 1 - 1e-9])
 def test_the_mean_is_that_of_the_rounded_rate(rate):
-    """Over all draws that there are: each of the 65,536 comes once."""
+    """At rates that round to nothing and to everything, too: some can stay and some can go."""
     stay = min(max(round((1 - rate) * STEPS), 1), STEPS - 1)
     torch.manual_seed(0)
     factors = kept(torch.empty(4, dtype=torch.float64), rate)

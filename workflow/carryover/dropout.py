@@ -1,7 +1,7 @@
 """Dropout (Srivastava et al. 2014).
 
-On a CPU, PyTorch draws a number for each element, at 7 ns each: as much as the layer norms and additions of a block together.
-Here 64 random bits decide over four elements, in a quarter of the time. A GPU draws as fast as it writes.
+On a CPU, PyTorch draws a number for each element, at 7 ns each. Here 64 random bits decide over four elements, in a quarter of
+the time. A GPU has PyTorch's own, which draws and multiplies in one operation.
 """
 
 from __future__ import annotations
