@@ -25,7 +25,7 @@ $(VENV)/installed-dev: $(VENV)/installed envs/requirements-dev.txt
 
 demo: $(VENV)/installed ## run a study (the mini one, or OVERLAY=...) and print its results
 	$(SNAKEMAKE)
-	@PYTHONPATH=workflow $(BIN)/python -m carryover.summary results/$(STUDY)
+	@PYTHONPATH=workflow $(BIN)/python -m chapters.transfer.summary results/$(STUDY)
 
 plan: $(VENV)/installed ## what a study costs before anything runs, and what of it is there (OVERLAY=..., or none for the published study)
 	PYTHONPATH=workflow $(BIN)/python -m tools.plan --workflow-profile $(PROFILE) $(if $(OVERLAY),--configfile $(OVERLAY))
@@ -73,7 +73,7 @@ SHOWN = regimes zero_shot fertility hyperparameters per_language matched control
 
 sample-docs: $(VENV)/installed ## put the finished sample study's tables and figure into docs/sample (figures, no text)
 	mkdir -p docs/sample
-	PYTHONPATH=workflow $(BIN)/python -m carryover.summary results/sample > docs/sample/results.txt
+	PYTHONPATH=workflow $(BIN)/python -m chapters.transfer.summary results/sample > docs/sample/results.txt
 	cp $(SHOWN:%=results/sample/tables/%.csv) results/sample/figures/regimes.svg results/sample/jobs.csv docs/sample
 
 clean: ## remove results and downloads, not the virtual environment

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from carryover import corpus, mini, tokenizer, tokens
-from carryover.config import load_schema
-from carryover.fetch import MIRROR
-from carryover.tokens import XNLIDataset
+from carryover.data import mini, tokenizer, xnli
+from carryover.data.fetch import MIRROR
+from carryover.data.prompts import XNLIDataset, tokenize
+from carryover.planning.config import load_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULTS = load_schema()["properties"]["tokens"]["properties"]
@@ -58,9 +58,9 @@ def test_sets(source: Source) -> list[XNLIDataset]:
 
 def prompts(archive: Path, split: str, language: str, made: Tokenizer) -> XNLIDataset:
     """The prompts of one split and language, with the published study's template."""
-    table, _ = corpus.read_split(archive, split, language)
-    table = corpus.prepare_text(table, language, split, False, False)
-    return tokens.tokenize(table, made, TEMPLATE, LABELS, 1024)[0]
+    table, _ = xnli.read_split(archive, split, language)
+    table = xnli.prepare_text(table, language, split, False, False)
+    return tokenize(table, made, TEMPLATE, LABELS, 1024)[0]
 
 
 def rows_of(data: XNLIDataset, rows: np.ndarray) -> XNLIDataset:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import Check, medians, whole
-from carryover.decoding import Cache, read
-from carryover.gpt2 import GPT2Model
+from carryover.models.cache import Cache, read
+from carryover.models.gpt2 import GPT2Model
 
 LENGTH = 512
 LARGEST_SHARE = 0.2

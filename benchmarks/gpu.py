@@ -20,10 +20,10 @@ from benchmarks import data, hugging_face, ours, plain
 from benchmarks.cpu import RECIPE, model_of
 from benchmarks.data import Source
 from benchmarks.timing import HEADER, Check
-from carryover.devices import choose_device
-from carryover.gpt2 import GPT2Config, GPT2Model
-from carryover.prediction import score
-from carryover.training import Recipe
+from carryover.evaluation.scoring import score
+from carryover.models.gpt2 import GPT2Config, GPT2Model
+from carryover.runtime.devices import choose_device
+from carryover.training.loop import Recipe
 
 PEAK = 989e12  # FLOP/s, bf16 without sparsity: NVIDIA's datasheets of the H100 SXM and of the H200
 STEPS, WARM_UP = 40, 10

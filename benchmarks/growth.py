@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from benchmarks import ours
-from carryover.gpt2 import GPT2Config, GPT2Model
-from carryover.job import peak_memory_mb
-from carryover.prediction import score
-from carryover.tokens import load_tokens
-from carryover.training import Recipe
+from carryover.data.prompts import load_tokens
+from carryover.evaluation.scoring import score
+from carryover.models.gpt2 import GPT2Config, GPT2Model
+from carryover.runtime.job import peak_memory_mb
+from carryover.training.loop import Recipe
 
 TOY = {"n_embd": 128, "n_layer": 2, "n_head": 4, "n_inner": 384}
 UPDATES = 200

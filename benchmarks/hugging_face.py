@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carryover.gpt2 import GPT2Model
-from carryover.tokens import XNLIDataset
-from carryover.training import Recipe
+from carryover.data.prompts import XNLIDataset
+from carryover.models.gpt2 import GPT2Model
+from carryover.training.loop import Recipe
 
 BATCH = {"cpu": 32, "cuda": 256}
 

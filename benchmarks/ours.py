@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carryover.checkpoints import Checkpoints
-from carryover.gpt2 import GPT2Model
-from carryover.pretraining import TextDataset, next_token_loss
-from carryover.tokens import XNLIDataset
-from carryover.training import Recipe, epoch_order, label_loss, train
+from carryover.data.prompts import XNLIDataset
+from carryover.models.gpt2 import GPT2Model
+from carryover.training.checkpoints import Checkpoints
+from carryover.training.loop import Recipe, epoch_order, label_loss, train
+from carryover.training.pretraining import TextDataset, next_token_loss
 
 
 def batches(rows: int, recipe: Recipe, updates: int) -> list[np.ndarray]:

@@ -16,15 +16,15 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from carryover.adamw import AdamW
-from carryover.gpt2 import GPT2Config, GPT2Model
-from carryover.pretraining import TextDataset
-from carryover.tokens import XNLIDataset
-from carryover.training import Recipe
+from carryover.data.prompts import XNLIDataset
+from carryover.models.gpt2 import GPT2Config, GPT2Model
+from carryover.training.adamw import AdamW
+from carryover.training.loop import Recipe
+from carryover.training.pretraining import TextDataset
 
 
 class PlainLayer(nn.Module):
-    """A block on padded batches, attention written out; its parameters have the names of `carryover.gpt2`."""
+    """A block on padded batches, attention written out; its parameters have the names of `carryover.models.gpt2`."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class PlainLayer(nn.Module):
 
 
 class PlainGPT2(nn.Module):
-    """The model of `carryover.gpt2` with the same weights, from padded ids to all logits."""
+    """The model of `carryover.models.gpt2` with the same weights, from padded ids to all logits."""
 
     def __init__(self, model: GPT2Model) -> None:
         super().__init__()

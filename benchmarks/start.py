@@ -8,7 +8,7 @@ import runpy
 import sys
 import time
 
-from carryover import training
+from carryover.training import loop
 
 
 def first_batch(*arguments: object) -> None:
@@ -18,6 +18,6 @@ def first_batch(*arguments: object) -> None:
 
 
 if __name__ == "__main__":
-    training.label_loss = first_batch
+    loop.label_loss = first_batch
     sys.argv = sys.argv[1:]
     runpy.run_path(sys.argv[0], run_name="__main__")

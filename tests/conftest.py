@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from carryover.gpt2 import GPT2Config, GPT2Model
-from carryover.tokens import XNLIDataset
-from carryover.training import Recipe
+from carryover.data.prompts import XNLIDataset
+from carryover.models.gpt2 import GPT2Config, GPT2Model
+from carryover.training.loop import Recipe
 
 SMALL = {"vocab_size": 97, "n_positions": 48, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": 56, "eos_token_id": 96}
 

@@ -16,7 +16,9 @@ from typing import Any
 
 import torch
 
-from carryover import checkpoints, files, gpt2, pretraining, stopping, training
+from carryover.models import gpt2
+from carryover.runtime import files, signals
+from carryover.training import checkpoints, loop, pretraining
 
 UPDATES_BETWEEN = 3
 
@@ -61,9 +63,9 @@ def half_written(reached: Callable[[], None]) -> None:
 
 
 PLACES = {
-    "update": lambda reached: before(training, "learning_rate", reached),
+    "update": lambda reached: before(loop, "learning_rate", reached),
     "backward": lambda reached: before(torch.Tensor, "backward", reached),
-    "evaluation": lambda reached: (before(training, "score", reached), before(pretraining, "validation_loss", reached)),
+    "evaluation": lambda reached: (before(loop, "score", reached), before(pretraining, "validation_loss", reached)),
     "half a checkpoint": half_written,
     "rename of a checkpoint": lambda reached: before(Path, "replace", reached),
     "pruning of checkpoints": lambda reached: before(Path, "unlink", reached),
@@ -80,7 +82,7 @@ def main() -> None:
 
     def due(self: checkpoints.Checkpoints) -> bool:
         calls.append(None)
-        return self.directory is not None and (len(calls) % UPDATES_BETWEEN == 0 or stopping.asked())
+        return self.directory is not None and (len(calls) % UPDATES_BETWEEN == 0 or signals.asked())
 
     checkpoints.Checkpoints.due = due
     sys.argv = [script, *arguments]

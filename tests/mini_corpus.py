@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from carryover import mini
+from carryover.data import mini
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "data" / "mini"

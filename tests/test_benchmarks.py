@@ -10,9 +10,9 @@ from benchmarks import cpu, data, gpu, hugging_face, ours, plain
 from benchmarks.data import Source
 from benchmarks.timing import Check, Stopwatch, medians, verdict
 
-from carryover import tokenizer
-from carryover.gpt2 import GPT2Config
-from carryover.prediction import score
+from carryover.data import tokenizer
+from carryover.evaluation.scoring import score
+from carryover.models.gpt2 import GPT2Config
 
 TINY = cpu.Size(
     model=GPT2Config(vocab_size=300, n_positions=128, n_embd=32, n_layer=2, n_head=2, n_inner=48),

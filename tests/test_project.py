@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from carryover.keys import fingerprint
-from study_runner import PROJECT, clone, snakemake
 from test_keys import SYNTAX
+
+from carryover.planning.keys import fingerprint
+from study_runner import PROJECT, clone, snakemake
 
 
 def pins(path: Path) -> set[str]:
@@ -30,10 +30,11 @@ def test_every_direct_dependency_is_locked_and_explained():
     locked = {pin.split("==")[0].lower() for pin in pins(PROJECT / "envs/requirements.txt")}
     explained = (PROJECT / "docs/dependencies.md").read_text().lower()
     imported = set()
-    for path in [*PROJECT.glob("workflow/carryover/*.py"), *PROJECT.glob("workflow/scripts/*.py")]:
+    folders = ("carryover", "chapters", "scripts")
+    for path in (path for folder in folders for path in (PROJECT / "workflow" / folder).rglob("*.py")):
         imported |= set(re.findall(r"^(?:from|import) (\w+)", path.read_text(), re.M))
     named = {"yaml": "pyyaml"}
-    outside = {named.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"carryover"}}
+    outside = {named.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"carryover", "chapters"}}
     assert outside <= locked, outside - locked
     assert all(name in explained for name in outside), [name for name in outside if name not in explained]
 
@@ -75,7 +76,7 @@ def test_the_key_is_the_same_on_other_pythons(version, tmp_path):
         pytest.skip(f"no Python {version} on this machine")
     (tmp_path / "syntax.py").write_text(SYNTAX, encoding="utf-8")
     scripts = [tmp_path / "syntax.py", *sorted((PROJECT / "workflow/scripts").glob("*.py"))]
-    code = "import sys; from pathlib import Path; from carryover.keys import fingerprint\n"
+    code = "import sys; from pathlib import Path; from carryover.planning.keys import fingerprint\n"
     code += "print(*[fingerprint(Path(name)) for name in sys.argv[1:]])"
     command = [works[-1], "-c", code, *map(str, scripts)]
     shown = subprocess.run(command, env={"PYTHONPATH": str(PROJECT / "workflow")}, capture_output=True, text=True, check=True)
@@ -87,4 +88,4 @@ def test_every_fault_in_the_table_has_its_test():
     assert len(rows) >= 30 and [int(row.split("|")[1]) for row in rows] == list(range(1, len(rows) + 1))
     for row in rows:
         file, name = re.search(r"`(test_\w+\.py)::(test_\w+)` \|$", row).groups()
-        assert f"def {name}(" in (PROJECT / "tests" / file).read_text(), row
+        assert f"def {name}(" in (next((PROJECT / "tests").rglob(file))).read_text(), row

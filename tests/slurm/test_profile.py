@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from snakemake.profiles import ProfileConfigFileParser
 
-from carryover.keys import closure
+from carryover.planning.keys import closure
 from study_runner import PROJECT, clone, planned
 
 PROFILE = PROJECT / "workflow/profiles/slurm"
@@ -57,7 +57,7 @@ def test_only_fetching_can_reach_the_network():
     scripts = sorted((PROJECT / "workflow/scripts").glob("*.py"))
     online = [script.name for script in scripts if any(path.name == "fetch.py" for path in closure(script))]
     assert online == ["fetch.py"]
-    for module in (PROJECT / "workflow/carryover").glob("*.py"):
+    for module in (PROJECT / "workflow").rglob("*.py"):
         if re.search(r"^\s*(import|from) (requests|urllib[.]request|http[.]client|socket)\b", module.read_text(), re.M):
             assert module.name == "fetch.py", module
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from carryover import locks, plan
-from carryover.config import load_schema, recipe_of, resolve
-from carryover.discretion import discreet
-from carryover.errors import BadInput
-from carryover.fetch import MIRROR, locate, remedy, unreachable
-from carryover.keys import make_key
-from carryover.workload import workload
+from carryover.planning import runs
+from carryover.runtime import locks
+from carryover.planning.config import load_schema, recipe_of, resolve
+from carryover.runtime.redaction import discreet
+from carryover.runtime.errors import BadInput
+from carryover.data.fetch import MIRROR, locate, remedy, unreachable
+from carryover.planning.keys import make_key
+from carryover.planning.workload import workload
 
 try:
     config = resolve(dict(config), load_schema())
@@ -53,7 +54,7 @@ if "gpu" not in workflow.global_resources and workflow.is_main_process:  # not i
         "add --resources gpu=N (0 runs on the CPU)",
         file=sys.stderr,
     )
-if missing := plan.without_training_text(config):
+if missing := runs.without_training_text(config):
     print(f"no training text in this source, evaluated zero-shot only: {', '.join(missing)}", file=sys.stderr)
 
 
@@ -99,9 +100,9 @@ def backbone(name):
     return f"{RESULTS}/{stage}/{name}"
 
 
-RUNS = {run.path: run for run in plan.trained_runs(config)}
-EVALUATED = {run.path: run for run in plan.evaluated_runs(config)}
-PREDICTIONS = plan.predictions(config)
+RUNS = {run.path: run for run in runs.trained_runs(config)}
+EVALUATED = {run.path: run for run in runs.evaluated_runs(config)}
+PREDICTIONS = runs.predictions(config)
 
 
 def run_directory(path):
@@ -142,17 +143,17 @@ def tokens_of(split):
 def runs_that(stay):
     """A constraint on {run}: the runs whose models stay on disk, or those whose models go once they have predicted."""
     keep = config["finetune"]["keep"]
-    return plan.pattern(run.path for run in RUNS.values() if (keep is None or run.variant in keep) == stay)
+    return runs.pattern(run.path for run in RUNS.values() if (keep is None or run.variant in keep) == stay)
 
 
 def asked(languages):
     """A constraint on {run}/{view}: those that are asked exactly these languages."""
-    return plan.pattern(f"{run}/{view}" for (run, view), theirs in PREDICTIONS.items() if theirs == languages)
+    return runs.pattern(f"{run}/{view}" for (run, view), theirs in PREDICTIONS.items() if theirs == languages)
 
 
 onstart:
     # What is missing is said before anything runs, in one line.
-    needed = [FILES[name] for name in plan.files_in_use(config) if not Path(downloaded(name)).exists()]
+    needed = [FILES[name] for name in runs.files_in_use(config) if not Path(downloaded(name)).exists()]
     sources = [
         locate(file["path"], file["url"], os.environ.get(MIRROR)) for file in needed if not file["url"].startswith("mini:")
     ]

@@ -1,5 +1,5 @@
 # Which languages to train: a proposal from the English models on dev and from fertility, and the overlay that adopts it.
-ENGLISH = [f"{RESULTS}/predictions/{run.path}/{run.view}" for run in plan.primary_english(config)]
+ENGLISH = [f"{RESULTS}/predictions/{run.path}/{run.view}" for run in runs.primary_english(config)]
 
 if ENGLISH:
 

@@ -8,7 +8,7 @@ TABLES = [
     )
 ]
 TRAINING_RECORDS = [f"{RESULTS}/models/{run}/training.json" for run in RUNS]
-PRETRAINED = [name for name in plan.models_in_use(config) if config["models"][name]["source"] == "pretrain"]
+PRETRAINED = [name for name in runs.models_in_use(config) if config["models"][name]["source"] == "pretrain"]
 SELECTED = [f"{RESULTS}/select/proposal.json"] if ENGLISH else []
 SHOWN = {
     "languages": LANGUAGES,
@@ -41,7 +41,7 @@ rule tables:
         tokens=expand(f"{RESULTS}/tokens/full/{{language}}.evaluation.json", language=LANGUAGES),
         pretrain=expand(f"{RESULTS}/pretrain/{{model}}/pretrain.json", model=PRETRAINED),
         proposal=SELECTED,
-        parity=expand(f"{RESULTS}/parity/{{model}}.json", model=plan.models_in_use(config)),
+        parity=expand(f"{RESULTS}/parity/{{model}}.json", model=runs.models_in_use(config)),
     output:
         tables=TABLES,
         provenance=f"{RESULTS}/tables/provenance.json",

@@ -2,8 +2,8 @@
 
 import yaml
 
-from carryover import files
-from carryover.job import Job, run_job
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

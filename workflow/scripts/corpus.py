@@ -1,8 +1,8 @@
 """Reads the splits of one language from an archive into tables, and counts what was used."""
 
-from carryover import files
-from carryover.corpus import LABEL_NAMES, prepare_text, read_split, take_subset
-from carryover.job import Job, run_job
+from carryover.data.xnli import LABEL_NAMES, prepare_text, read_split, take_subset
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

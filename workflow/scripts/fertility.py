@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from carryover import files, tokenizer
-from carryover.fertility import TEXTS, measure
-from carryover.job import Job, run_job
+from carryover.data import tokenizer
+from carryover.data.fertility import TEXTS, measure
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

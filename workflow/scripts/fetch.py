@@ -3,8 +3,8 @@
 import json
 import os
 
-from carryover.fetch import fetch
-from carryover.job import Job, run_job
+from carryover.data.fetch import fetch
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

@@ -1,14 +1,15 @@
 """Every figure of the study as SVG, and the rows that it shows as CSV."""
 
-from carryover import evidence, files
-from carryover.drawing import Look, rendered
-from carryover.figures import draw
-from carryover.job import Job, run_job
+from carryover.analysis import predictions
+from carryover.reporting.style import Look, rendered
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
+from chapters.transfer.figures import draw
 
 
 def work(job: Job) -> None:
-    tables = {path.stem: evidence.read_csv(path) for path in job.inputs["tables"]}
-    look = Look(evidence.read_csv(job.input("languages")), **job.config)
+    tables = {path.stem: predictions.read_csv(path) for path in job.inputs["tables"]}
+    look = Look(predictions.read_csv(job.input("languages")), **job.config)
     drawn = draw(tables, job.inputs["curves"], job.inputs["pretrain"], look)
     for path in job.outputs["figures"]:
         files.write_bytes(path, rendered(drawn[path.stem][0], "svg"))

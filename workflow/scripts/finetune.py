@@ -2,25 +2,27 @@
 
 import pandas as pd
 
-from carryover import files, parallel, tokenizer
-from carryover.checkpoints import Checkpoints
-from carryover.gpt2 import GPT2Model
-from carryover.job import Job, peak_memory_mb, run_job
-from carryover.tokens import load_tokens
-from carryover.training import Recipe, epoch_order, finetune
+from carryover.data import tokenizer
+from carryover.data.prompts import load_tokens
+from carryover.models.gpt2 import GPT2Model
+from carryover.runtime import files
+from carryover.runtime.job import Job, peak_memory_mb, run_job
+from carryover.training import distributed
+from carryover.training.checkpoints import Checkpoints
+from carryover.training.loop import Recipe, epoch_order, finetune
 
 
 def work(job: Job) -> None:
     config, settings = job.config, dict(job.config["recipe"])
     source, directory = job.inputs["backbone"][0].parent, job.outputs["model"][0].parent
-    device = parallel.own_device(job.gpu, config["threads"])
+    device = distributed.own_device(job.gpu, config["threads"])
     settings.pop("view")
     model = GPT2Model.from_pretrained(source, dropout=settings.pop("dropout")).to(device)
     data = load_tokens(job.inputs["train"])
     dev = {language: load_tokens([path]) for language, path in zip(config["languages"], job.inputs["dev"], strict=True)}
     recipe, checkpoints = Recipe(**settings), Checkpoints(job.resume_directory())
-    history = finetune(model, data, dev, recipe, config["seed"], checkpoints, parallel.train)
-    if not parallel.is_first():
+    history = finetune(model, data, dev, recipe, config["seed"], checkpoints, distributed.train)
+    if not distributed.is_first():
         return
     model.save_pretrained(directory)
     tokenizer.copy_beside(job.inputs["backbone"], directory)
@@ -56,4 +58,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(parallel.on_several(work), inputs=["backbone", "train", "dev"], outputs=["model", "curve", "epochs", "facts"])
+    run_job(distributed.on_several(work), inputs=["backbone", "train", "dev"], outputs=["model", "curve", "epochs", "facts"])

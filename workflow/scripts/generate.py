@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from carryover import files, tokenizer
-from carryover.devices import choose_device
-from carryover.generation import Sampling, generate_gpt2
-from carryover.gpt2 import GPT2Model
-from carryover.job import Job, run_job
+from carryover.data import tokenizer
+from carryover.evaluation.generation import Sampling, generate_gpt2
+from carryover.models.gpt2 import GPT2Model
+from carryover.runtime import files
+from carryover.runtime.devices import choose_device
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

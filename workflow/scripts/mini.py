@@ -1,7 +1,8 @@
 """Builds the embedded corpus into archives laid out like the published ones."""
 
-from carryover import files, mini
-from carryover.job import Job, run_job
+from carryover.data import mini
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

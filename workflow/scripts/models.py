@@ -1,9 +1,9 @@
 """Puts a pretrained model beside the tokeniser, once it is known to be a GPT-2 that fits it."""
 
-from carryover import tokenizer
-from carryover.errors import BadInput
-from carryover.gpt2 import GPT2Model
-from carryover.job import Job, run_job
+from carryover.data import tokenizer
+from carryover.models.gpt2 import GPT2Model
+from carryover.runtime.errors import BadInput
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

@@ -1,19 +1,21 @@
 """Tables as LaTeX and figures as PDF, ready to be included in a paper, and a document that includes them all."""
 
-from carryover import evidence, files, latex
-from carryover.drawing import Look, rendered
-from carryover.figures import draw
-from carryover.job import Job, run_job
-from carryover.report import captions
-from carryover.wording import Words
+from carryover.analysis import predictions
+from carryover.reporting import latex
+from carryover.reporting.formatting import Words
+from carryover.reporting.page import captions
+from carryover.reporting.style import Look, rendered
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
+from chapters.transfer.figures import draw
 
 
 def work(job: Job) -> None:
     config = job.config
-    known = evidence.read_csv(job.input("languages"))
+    known = predictions.read_csv(job.input("languages"))
     words = Words(dict(zip(known["language"], known["name"], strict=True)), config["digits"], config["confidence"])
     look = Look(known, **{name: config[name] for name in ("listed", "confidence", "palette", "order")})
-    tables = {path.stem: evidence.read_csv(path) for path in job.inputs["tables"]}
+    tables = {path.stem: predictions.read_csv(path) for path in job.inputs["tables"]}
     said = captions(job.inputs["captions"])
     drawn = draw(tables, job.inputs["curves"], job.inputs["pretrain"], look)
     for path in job.outputs["tex"]:

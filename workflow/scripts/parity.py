@@ -1,8 +1,8 @@
 """Compares a model with transformers on the same weights."""
 
-from carryover import files
-from carryover.job import Job, run_job
-from carryover.parity import compare
+from carryover.evaluation.parity import compare
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
-from carryover import files
-from carryover.devices import choose_device
-from carryover.gpt2 import GPT2Model
-from carryover.job import Job, run_job
-from carryover.prediction import prediction_table, score
-from carryover.tokens import load_tokens
+from carryover.data.prompts import load_tokens
+from carryover.evaluation.scoring import prediction_table, score
+from carryover.models.gpt2 import GPT2Model
+from carryover.runtime import files
+from carryover.runtime.devices import choose_device
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

@@ -3,12 +3,14 @@
 import pandas as pd
 import torch
 
-from carryover import files, pretraining, tokenizer
-from carryover.checkpoints import Checkpoints
-from carryover.devices import choose_device
-from carryover.gpt2 import GPT2Config, GPT2Model
-from carryover.job import Job, run_job
-from carryover.training import Recipe
+from carryover.data import tokenizer
+from carryover.models.gpt2 import GPT2Config, GPT2Model
+from carryover.runtime import files
+from carryover.runtime.devices import choose_device
+from carryover.runtime.job import Job, run_job
+from carryover.training import pretraining
+from carryover.training.checkpoints import Checkpoints
+from carryover.training.loop import Recipe
 
 
 def work(job: Job) -> None:

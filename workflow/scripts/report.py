@@ -2,49 +2,52 @@
 
 import pandas as pd
 
-from carryover import columns, evidence, files, report, sentences
-from carryover.job import Job, run_job
-from carryover.wording import Words
+from carryover.analysis import predictions
+from carryover.reporting import columns, page
+from carryover.reporting.formatting import Words
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
+from chapters.transfer import sentences
 
 
 def work(job: Job) -> None:
     config = job.config
-    known = evidence.read_csv(job.input("languages"))
+    known = predictions.read_csv(job.input("languages"))
     words = Words(dict(zip(known["language"], known["name"], strict=True)), config["digits"], config["confidence"])
-    tables = {path.stem: evidence.read_csv(path) for path in job.inputs["tables"]}
+    tables = {path.stem: predictions.read_csv(path) for path in job.inputs["tables"]}
     study = job.output("report").parent
-    jobs = report.jobs_table(job.inputs["made"], job.inputs["training"], study)
-    plans = [report.planned_table(evidence.read_csv(path), jobs, job.inputs["training"], study) for path in job.inputs["plan"]]
+    jobs = page.jobs_table(job.inputs["made"], job.inputs["training"], study)
+    plans = [page.planned_table(predictions.read_csv(path), jobs, job.inputs["training"], study) for path in job.inputs["plan"]]
     made = {"jobs": jobs, "planned": plans[0] if plans else pd.DataFrame()}
-    anchors = {name: report.anchor(name) for name in jobs["job"]}
-    captions = report.captions(job.inputs["templates"])
+    anchors = {name: page.anchor(name) for name in jobs["job"]}
+    captions = page.captions(job.inputs["templates"])
     shown = {
-        name: report.html_table(name, table, words, anchors, set(config["beside"]))
+        name: page.html_table(name, table, words, anchors, set(config["beside"]))
         for name, table in (tables | made).items()
         if name in columns.SHOWN
     }
-    matrix = next((evidence.read_csv(path) for path in job.inputs["matrix"]), pd.DataFrame(columns=["leaf"]))
-    shown["blast_radius"] = report.matrix_table("blast_radius", matrix)
-    drawn = {path.stem: evidence.read_csv(path) for path in job.inputs["data"]}
+    matrix = next((predictions.read_csv(path) for path in job.inputs["matrix"]), pd.DataFrame(columns=["leaf"]))
+    shown["blast_radius"] = page.matrix_table("blast_radius", matrix)
+    drawn = {path.stem: predictions.read_csv(path) for path in job.inputs["data"]}
     figures = {}
     for path in job.inputs["figures"]:
-        svg = report.inline_svg(path.read_text(encoding="utf-8"), path.stem, captions[path.stem])
-        figures[path.stem] = {"name": path.stem, "svg": svg, "csv": report.data_uri(drawn[path.stem])}
-    page = report.render(
+        svg = page.inline_svg(path.read_text(encoding="utf-8"), path.stem, captions[path.stem])
+        figures[path.stem] = {"name": path.stem, "svg": svg, "csv": page.data_uri(drawn[path.stem])}
+    rendered = page.render(
         job.inputs["templates"],
         config=config | {"level": words.level},
         captions=captions,
         said=sentences.chapters(tables, words),
         tables=shown,
         figures=figures,
-        generations=[entry for path in job.inputs["generations"] for entry in evidence.read_json(path)],
+        generations=[entry for path in job.inputs["generations"] for entry in predictions.read_json(path)],
         languages=[{"code": code, "name": words.language(code)} for code in config["languages"]],
-        spent=report.spent(jobs, made["planned"]),
+        spent=page.spent(jobs, made["planned"]),
         packages=sorted(set(jobs["packages"])),
         commits=sorted(set(jobs["git_commit"].dropna())),
     )
     files.write_text(job.output("jobs"), jobs.to_csv(index=False, lineterminator="\n"))
-    files.write_text(job.output("report"), page)
+    files.write_text(job.output("report"), rendered)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,20 @@
 
 import pandas as pd
 
-from carryover import evidence, files, statistics
-from carryover.job import Job, run_job
-from carryover.selection import Thresholds, adopting_overlay, propose
+from carryover.analysis import predictions, statistics
+from carryover.analysis.selection import Thresholds, adopting_overlay, propose
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:
     config = job.config
-    settings = evidence.Settings(1 - config["alpha"], config["resamples"], config["seed"])
-    fertility = evidence.read_csv(job.input("fertility"))
-    cells = evidence.read_cells(job.inputs["predictions"], [path.name.split(".")[0] for path in job.inputs["predictions"]])
+    settings = predictions.Settings(1 - config["alpha"], config["resamples"], config["seed"])
+    fertility = predictions.read_csv(job.input("fertility"))
+    cells = predictions.read_cells(job.inputs["predictions"], [path.name.split(".")[0] for path in job.inputs["predictions"]])
     measured = []
     for (_, asked), cell in cells.items():
-        low, high = statistics.interval(evidence.resampled_accuracy(cell, settings), settings.confidence)
+        low, high = statistics.interval(predictions.resampled_accuracy(cell, settings), settings.confidence)
         p = statistics.clustered_p(cell.sums.mean(axis=0), cell.rows, cell.chance)
         measured.append(
             {"language": asked.language, "dev_accuracy": float(cell.correct.mean()), "low": low, "high": high, "p": p}

@@ -1,17 +1,19 @@
 """Every table of the study as a CSV file, from stored predictions, training records and what the stages before reported."""
 
-from carryover import beside, comparisons, evidence, files, tables
-from carryover.job import Job, run_job
-from carryover.matched import matched
-from carryover.published import read_published
-from carryover.study import Study
+from carryover.analysis import predictions
+from carryover.analysis.published import read_published
+from carryover.analysis.study import Study
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
+from chapters.transfer import comparisons, references, tables
+from chapters.transfer.equal_effort import matched
 
 FROM_STUDY = {
     **{name: getattr(tables, name) for name in ("accuracy", "seeds", "zero_shot", "fertility", "regimes")},
     **{name: getattr(tables, name) for name in ("transfer_matrix", "costs", "one_or_many")},
     **{name: getattr(comparisons, name) for name in ("hyperparameters", "differences", "controls")},
     **{name: getattr(comparisons, name) for name in ("confusion", "calibration", "correlation")},
-    **{name: getattr(beside, name) for name in ("per_language", "public_runs", "literature")},
+    **{name: getattr(references, name) for name in ("per_language", "public_runs", "literature")},
     "matched": matched,
 }
 
@@ -19,17 +21,19 @@ FROM_STUDY = {
 def work(job: Job) -> None:
     config = job.config
     study = Study(
-        cells=evidence.read_cells(job.inputs["predictions"], config["languages"]),
-        training=evidence.read_training(job.inputs["training"]),
-        fertility=evidence.read_csv(job.input("fertility")),
+        cells=predictions.read_cells(job.inputs["predictions"], config["languages"]),
+        training=predictions.read_training(job.inputs["training"]),
+        fertility=predictions.read_csv(job.input("fertility")),
         published=read_published(job.inputs["published"]),
         config=config,
     )
     made = {name: make(study) for name, make in FROM_STUDY.items()}
-    read = {name: [evidence.read_json(path) for path in job.inputs[name]] for name in ("corpus", "tokens", "parity", "proposal")}
+    read = {
+        name: [predictions.read_json(path) for path in job.inputs[name]] for name in ("corpus", "tokens", "parity", "proposal")
+    }
     made["data"] = tables.data(read["corpus"], read["tokens"], config["languages"])
     made["pretraining"] = tables.pretraining(
-        {path.parent.name: evidence.read_json(path) for path in job.inputs["pretrain"]}, study
+        {path.parent.name: predictions.read_json(path) for path in job.inputs["pretrain"]}, study
     )
     made["selection"] = tables.selection(read["proposal"][0] if read["proposal"] else None)
     made["parity"] = tables.parity(read["parity"])

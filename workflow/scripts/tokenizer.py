@@ -1,7 +1,7 @@
 """Makes the tokeniser's directory: from a vocabulary and its merges, or by training one on text."""
 
-from carryover import tokenizer
-from carryover.job import Job, run_job
+from carryover.data import tokenizer
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:

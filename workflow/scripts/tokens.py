@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from carryover import files, tokenizer, tokens
-from carryover.job import Job, run_job
+from carryover.data import prompts, tokenizer
+from carryover.runtime import files
+from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:
@@ -12,9 +13,9 @@ def work(job: Job) -> None:
     for source, target in zip(job.inputs["tables"], job.outputs["tokens"], strict=True):
         with files.reading(source):
             table = pd.read_parquet(source)
-        table = tokens.apply_view(table, config["view"], config["shuffle_seed"])
-        dataset, counts = tokens.tokenize(table, made, config["template"], config["labels"], config["max_length"])
-        tokens.save_tokens(dataset, target)
+        table = prompts.apply_view(table, config["view"], config["shuffle_seed"])
+        dataset, counts = prompts.tokenize(table, made, config["template"], config["labels"], config["max_length"])
+        prompts.save_tokens(dataset, target)
         seen = config["pretrained_positions"]
         beyond = None if seen is None else float((dataset.lengths > seen).mean())
         language, split = target.stem.rsplit(".", 1)

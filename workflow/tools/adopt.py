@@ -18,9 +18,9 @@ from typing import Any
 
 import yaml
 
-from carryover import files
-from carryover.discretion import discreet
-from carryover.errors import BadInput
+from carryover.runtime import files
+from carryover.runtime.errors import BadInput
+from carryover.runtime.redaction import discreet
 from tools.listing import ROOT, Listed, dry_run, run_snakemakes
 
 LOCK = "config.lock.yaml"

@@ -21,9 +21,9 @@ from typing import Any
 
 import yaml
 
-from carryover.config import load_schema, resolve
-from carryover.errors import BadInput
-from carryover.keys import fingerprint
+from carryover.planning.config import load_schema, resolve
+from carryover.planning.keys import fingerprint
+from carryover.runtime.errors import BadInput
 from tools.leaves import Leaf, change, expand, leaves, schema_leaves
 from tools.listing import ROOT, Listed, dry_run, dry_runs, pretend_finished
 

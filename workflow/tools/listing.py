@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from carryover.errors import BadInput
+from carryover.runtime.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = {r"predict_.*": "predict", "finetune_passing": "finetune"}  # rules that are one but for their outputs

@@ -15,10 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from carryover import costs
-from carryover.errors import BadInput
-from carryover.evidence import read_csv, read_json
-from carryover.workload import workload
+from carryover.analysis.predictions import read_csv, read_json
+from carryover.planning import costs
+from carryover.planning.workload import workload
+from carryover.runtime.errors import BadInput
 from tools.listing import ROOT, Listed, dry_run
 
 GPT2_VOCABULARY = 50_257

@@ -1,0 +1,279 @@
+"""The tables on a study whose accuracies are known."""
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from carryover.analysis.predictions import Asked, Cell, Model, read_cells, run_of
+from carryover.analysis.published import expected_english, for_recipe, read_published, set_beside
+from carryover.analysis.study import Study
+from carryover.reporting.formatting import Words
+from carryover.runtime.errors import BadInput
+from chapters.transfer import tables
+from chapters.transfer.summary import results_table
+from synthetic_study import (
+    CONFIG,
+    LANGUAGES,
+    ROOT,
+    SKILL,
+    TABLES,
+    make_tables,
+    predictions,
+    write_fertility,
+    write_predictions,
+    write_run,
+    write_study,
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def made(study):
+    return make_tables(study)
+
+
+def one(table: pd.DataFrame, **where: object) -> pd.Series:
+    for column, wanted in where.items():
+        table = table[table[column] == wanted]
+    assert len(table) == 1, where
+    return table.iloc[0]
+
+
+def test_accuracy_is_what_the_predictions_say(study, made):
+    path = study / "predictions/toy/full/lr_high/en/seed1/full/es.test.parquet"
+    rows = pd.read_parquet(path)
+    right = (rows[["logp_0", "logp_1", "logp_2"]].to_numpy().argmax(axis=1) == rows["label"]).to_numpy()
+    row = one(made["accuracy"], variant="lr_high", train="en", seed=1, view="full", split="test", language="es")
+    assert (row["n"], row["premises"]) == (900, 300)
+    assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-5)
+    assert row["greedy_accuracy"] == pytest.approx((rows["greedy_label"] == rows["label"]).mean(), abs=1e-5)
+    assert row["p_binomial"] == pytest.approx(
+        stats.binomtest(int(right.sum()), 900, 1 / 3, alternative="greater").pvalue, rel=1e-4
+    )
+    spread = right.reshape(300, 3).mean(axis=1).std() / np.sqrt(300)
+    assert (row["high"] - row["low"]) / 2 == pytest.approx(1.96 * spread, rel=0.1)
+
+
+def test_every_prediction_file_has_its_row(study, made):
+    assert len(made["accuracy"]) == len(list(study.glob("predictions/**/*.parquet")))
+    assert set(made) == set(TABLES)
+
+
+def test_verdicts_follow_the_tests(made):
+    zero_shot = made["zero_shot"].set_index("language")
+    assert zero_shot.loc[["en", "es", "de"], "verdict"].tolist() == ["above chance"] * 3
+    assert zero_shot.loc["ar", "verdict"] == "no evidence above chance"
+    assert (zero_shot.loc["th", "verdict"], zero_shot.loc["th", "constant"]) == ("constant predictor", "entailment")
+    assert zero_shot.loc["th", ["accuracy", "low", "high"]].tolist() == pytest.approx([1 / 3] * 3, abs=1e-5)
+    assert (zero_shot["seeds"] == 2).all()
+    assert zero_shot["category"].tolist() == ["good", "good", "good", "moderate", "moderate"]
+
+
+def test_published_figures_stand_beside_ours_with_the_reason(made):
+    row = one(made["zero_shot"], language="es")
+    assert (row["published"], row["public_low"], row["public_high"], row["public_runs"]) == (0.4617, 0.4571, 0.48, 4)
+    assert row["comparison"] == "not comparable: a toy model on the embedded corpus"
+    assert np.isnan(row["published_difference"])
+    assert one(made["fertility"], language="en", text="train")["published"] == 1.11
+    assert one(made["hyperparameters"], variant="baseline", split="test")["published"] == 0.7882
+
+
+def test_comparable_figures_get_a_difference_with_an_interval():
+    score = {"accuracy": 0.46, "low": 0.44, "high": 0.48}
+    row = set_beside(score, 0.45, "", (392_702, 392_702))
+    assert row["comparison"] == "comparable"
+    assert [row[f"published_{name}"] for name in ("difference", "low", "high")] == pytest.approx([0.01, -0.01, 0.03])
+    assert set_beside(score, 0.45, "", (3_927, 392_702))["comparison"].startswith("not comparable: trained on 3,927 rows")
+    assert set_beside(score, None, "")["comparison"] == "nothing published"
+
+
+def test_published_settings_are_found_by_their_recipe():
+    published = read_published(ROOT.glob("data/published/*.csv"))
+    assert for_recipe(published, {"lr": 1e-5, "batch_size": 4, "epochs": 1, "warmup": 0})["test_accuracy"] == 0.8108
+    assert for_recipe(published, {"lr": 5e-5, "batch_size": 8, "epochs": 1, "warmup": 0})["test_accuracy"] == 0.802
+    assert for_recipe(published, {"lr": 5e-5, "batch_size": 32, "epochs": 1, "warmup": 0.1}) == {}
+    low, high, runs, rows = expected_english(published)
+    assert (low, high, runs, rows) == (0.7768, 0.7938, 6, 392_702)
+
+
+def test_differences_are_paired_and_name_what_could_have_been_seen(made):
+    gain = one(made["differences"], regime="own model", other="zero-shot", language="es")
+    assert gain["finding"] == "higher"
+    assert gain["difference_low"] < gain["difference"] < gain["difference_high"]
+    none = one(made["differences"], regime="own model", other="zero-shot", language="ar")
+    assert none["finding"] == "no evidence of a difference"
+    assert 0.01 < none["detectable"] < 0.15
+    joint = one(made["differences"], regime="joint model", other="own model", language="ar")
+    assert (joint["examples"], joint["other_examples"]) == (6000, 2000)
+    assert joint["seen"]
+
+
+def test_joint_and_single_models_are_compared_only_where_they_were_trained_as_long(made):
+    by_examples = made["matched"][made["matched"]["matched_on"] == "examples of the language"].set_index("language")
+    assert by_examples.loc["ar", ["joint_examples", "single_examples"]].tolist() == [2000, 2000]
+    assert by_examples["missing"].isna().all()
+    same = one(made["differences"], regime="joint model", other="own model", language="ar")
+    assert by_examples.loc["ar", "difference"] == same["difference"]
+    by_updates = made["matched"][made["matched"]["matched_on"] == "updates"].set_index("language")
+    assert by_updates["difference"].isna().all()
+    assert by_updates.loc["es", "missing"] == "lr_high joint with max_updates 500"
+
+
+def test_the_nearest_runs_match_within_the_tolerance_and_with_one_recipe(study, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    write_run(other, "short", "joint", SKILL["lr_high", "joint"])
+    path = other / "models/toy/full/short/joint/seed0/training.json"
+    record = json.loads(path.read_text())
+    for updates, batch, expected in ((508, 4, True), (530, 4, False), (500, 8, False)):
+        recipe = record["recipe"] | {"batch_size": batch, "max_updates": updates}
+        path.write_text(json.dumps(record | {"updates": updates, "examples": updates * batch, "recipe": recipe}))
+        table = make_tables(other)["matched"]
+        row = one(table, matched_on="updates", language="es")
+        assert (row["variant"] == "short" and row["n"] == 900) == expected, (updates, batch)
+
+
+def test_the_reports_tables_stand_beside_ours(made):
+    row = one(made["per_language"], language="es")
+    assert row["improvement_published"] == pytest.approx(0.5311 - 0.4617)
+    assert row["difference"] == pytest.approx(row["accuracy"] - row["zero_shot"], abs=1e-5)
+    assert row["improvement_comparison"] == "not comparable: a toy model on the embedded corpus"
+    mean = one(made["per_language"], language="mean")
+    assert mean["improvement_published"] == pytest.approx(0.0230, abs=1e-4)  # the report states 2.31
+    assert mean["difference"] == pytest.approx(made["per_language"]["difference"].iloc[:-1].mean(), abs=1e-5)
+    assert one(made["zero_shot"], language="es")["published_category"] == "good"
+    fertility = one(made["fertility"], language="es", text="train")
+    assert fertility["comparison"].startswith("not comparable: counted on 180 rows, the published value on 3,927")
+
+
+def test_comparable_studies_get_differences_with_intervals(study, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    for path in other.glob("models/**/training.json"):
+        record = json.loads(path.read_text())
+        rows = 392_702 if path.parent.parent.name == "en" else 3927
+        path.write_text(
+            json.dumps(
+                record
+                | {"rows": rows, "recipe": record["recipe"] | {"lr": {"lr_high": 1e-4}.get(path.parent.parent.parent.name, 5e-5)}}
+            )
+        )
+    table = pd.read_csv(other / "fertility/fertility.csv")
+    table.assign(rows=3927).to_csv(other / "fertility/fertility.csv", index=False)
+    made = make_tables(other, CONFIG | {"comparable": True, "not_comparable_because": ""})
+    row = one(made["per_language"], language="es")
+    assert row["improvement_difference"] == pytest.approx(row["difference"] - (0.5311 - 0.4617), abs=1e-5)
+    assert row["improvement_low"] < row["improvement_difference"] < row["improvement_high"]
+    assert one(made["per_language"], language="mean")["improvement_comparison"] == "not comparable: other languages"
+    changed = one(made["hyperparameters"], variant="lr_high", split="test")
+    assert changed["delta_difference"] == pytest.approx(changed["difference"] - (0.7401 - 0.7882), abs=1e-5)
+    assert changed["delta_low"] < changed["delta_difference"] < changed["delta_high"]
+    words = one(made["fertility"], language="es", text="train")
+    assert (words["comparison"], words["published_difference"]) == ("comparable", pytest.approx(1.8 - 1.83, abs=1e-5))
+    assert words["published_low"] < words["published_difference"] < words["published_high"]
+    public = made["public_runs"]
+    rerun = one(public, source="laurilehto1", setting="baseline lr=5e-5 batch=4 (rerun)")
+    assert rerun["comparison"] == "comparable"
+    assert one(public, setting="baseline, first 10% of rows")["comparison"].startswith("not comparable: trained on 392,702 rows")
+    assert public[public["setting"].str.contains("tiny")]["comparison"].tolist() == ["not comparable: another model"]
+
+
+def test_the_literature_stands_beside_the_nearest_regime_and_is_never_compared(made):
+    table = made["literature"]
+    assert table["comparison"].str.startswith("not comparable: ").all()
+    assert one(table, model="XLM-R large", language="es")["regime"] == "joint model"
+    assert one(table, model="LASER", language="es")["regime"] == "zero-shot"
+    assert set(table["language"]) == set(LANGUAGES)
+
+
+def test_controls_need_no_premise(made):
+    english = made["controls"][(made["controls"]["train"] == "en") & (made["controls"]["language"] == "en")].set_index("control")
+    assert english.loc["majority", "accuracy"] == pytest.approx(1 / 3, abs=1e-5)
+    assert english.loc["hypothesis only", "control_model"] == "toy/full/blind/en"
+    assert english.loc["hypothesis only", "finding"] == "higher"
+    assert english.loc["premises shuffled", "n"] == 900
+
+
+def test_other_tables_hold_together(made):
+    shares = made["confusion"].groupby(["train", "language", "gold"])["share"].sum()
+    assert shares.to_numpy() == pytest.approx(1, abs=1e-4)
+    assert one(made["one_or_many"], approach="many models")["model_bytes"] == 3 * 27_600_000
+    assert set(made["seeds"]["train"]) == {"en"}
+    assert set(made["correlation"]["n"]) <= {2, 4}
+    assert made["transfer_matrix"]["method"].eq("none").sum() == 5
+    assert one(made["data"], language="th", split="test")["premise_cut"] == 1
+
+
+def test_a_study_that_lacks_almost_everything_has_empty_tables(tmp_path):
+    study = tmp_path / "results" / "little"
+    write_predictions(study / "predictions/toy/none/none/none/seed0", {"en": 0.0}, "full", "little")
+    write_fertility(study / "fertility/fertility.csv")
+    made = make_tables(study)
+    assert len(made["accuracy"]) == 2
+    assert made["regimes"].empty
+    assert list(made["regimes"].columns[:4]) == ["backbone", "method", "variant", "train"]
+
+
+def test_seeds_of_different_rows_are_compared_on_common_rows(tmp_path):
+    for seed, keep in ((0, slice(0, 90)), (1, slice(30, 180))):
+        path = tmp_path / f"predictions/toy/full/a/en/seed{seed}/full/en.dev.parquet"
+        path.parent.mkdir(parents=True)
+        predictions(0.5, "dev", seed).iloc[keep].sample(frac=1, random_state=0).to_parquet(path)
+    (cell,) = read_cells(tmp_path.rglob("*.parquet"), ["en"]).values()
+    assert cell.seeds == (0, 1)
+    assert cell.pair_id.tolist() == list(range(30, 90))
+    assert cell.premise.max() == 19
+
+
+def test_bad_predictions_are_named(tmp_path):
+    place = tmp_path / "predictions/toy/full/a/en/seed0/full"
+    place.mkdir(parents=True)
+    broken = place / "en.test.parquet"
+    broken.write_bytes(b"PAR1")
+    with pytest.raises(BadInput, match=r"en\.test\.parquet"):
+        read_cells([broken], ["en"])
+    predictions(0.5, "test").assign(logp_1=np.nan).to_parquet(broken)
+    with pytest.raises(BadInput, match="not numbers"):
+        read_cells([broken], ["en"])
+    with pytest.raises(BadInput, match="expected models/"):
+        run_of(tmp_path / "models/toy/training.json", "models")
+
+
+def test_the_terminal_table(made):
+    text = results_table(made["regimes"], Words({"en": "English"}, 1, 0.95))
+    assert text.splitlines()[0].split() == ["language", "n", "zero-shot", "own", "model", "joint", "model"]
+    assert text.splitlines()[1].startswith("English")
+    assert "*" in text.splitlines()[1]
+    assert "*" not in text.splitlines()[1 + LANGUAGES.index("th")].split("joint")[0].split("]")[0]
+
+
+def test_the_order_of_files_changes_nothing(study, made, tmp_path):
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    for name, table in make_tables(other).items():
+        pd.testing.assert_frame_equal(table, made[name])
+
+
+@pytest.mark.slow
+def test_fifteen_languages_by_ten_models(tmp_path):
+    rng = np.random.default_rng(0)
+    label, premise = np.tile([0, 1, 2], 1670), np.repeat(np.arange(1670), 3)
+    cells = {}
+    for place in range(150):
+        model = Model("toy", "full", f"variant{place // 15}", "en")
+        asked = Asked("full", "test", f"l{place % 15}")
+        logp = rng.normal(size=(1, 5010, 3)).astype("float32")
+        cells[model, asked] = Cell(model, asked, (0,), np.arange(5010), premise, label, logp, logp.argmax(axis=2))
+    started = time.process_time()
+    table = tables.accuracy(Study(cells, {}, pd.DataFrame(), {}, CONFIG | {"resamples": 10_000}))
+    print(f"150 cells, 10,000 resamples: {time.process_time() - started:.1f} s of processor time")
+    assert len(table) == 150 and (table["low"] < table["accuracy"]).all() and (table["accuracy"] < table["high"]).all()

@@ -1,0 +1,160 @@
+"""What Snakemake alone gets wrong, on this project's own rules: nothing is missed, nothing runs for nothing.
+
+The mini study seems to have run (empty outputs, true metadata), so that only Snakemake's decisions are tested.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from carryover.planning.keys import closure
+from study_runner import clone, planned, snakemake
+from tools.blast import LEFT_OUT, unfounded
+from tools.listing import Listed, read_jobs
+
+pytestmark = pytest.mark.slow
+MINI = ("--configfile", "workflow/overlays/mini.yaml")
+PRETEND = "import pathlib, sys; from tools.listing import pretend_finished; pretend_finished(pathlib.Path(), sys.argv[1:])"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    directory = clone(tmp_path_factory.mktemp("reruns") / "carryover")
+    environment = {**os.environ, "PYTHONPATH": str(directory / "workflow")}
+    subprocess.run([sys.executable, "-c", PRETEND, *MINI], cwd=directory, env=environment, check=True)
+    return directory
+
+
+def would_run(directory: Path, overlay: dict | None = None) -> dict[str, int]:
+    if overlay is None:
+        return planned(directory, *MINI)
+    (directory / "changed.yaml").write_text(yaml.safe_dump(overlay, sort_keys=False))
+    return planned(directory, *MINI, "changed.yaml")
+
+
+def jobs_of(directory: Path, *arguments: str) -> list[Listed]:
+    return read_jobs(snakemake(directory, *MINI, "--dry-run", "--printshellcmds", *arguments).stdout)
+
+
+def test_a_finished_study_has_nothing_to_do(project):
+    assert would_run(project) == {}
+
+
+def test_touching_every_file_runs_nothing(project):
+    for path in project.rglob("*"):
+        if path.is_file() and not {"results", "downloads", ".snakemake"} & set(path.parts):
+            path.touch()
+    assert would_run(project) == {}
+
+
+def test_a_fresh_clone_over_finished_results_has_nothing_to_do(project, tmp_path):
+    fresh = shutil.copytree(project, tmp_path / "elsewhere", ignore=LEFT_OUT, copy_function=shutil.copyfile)
+    for kept in ("results", ".snakemake", "data/downloads"):
+        shutil.copytree(project / kept, fresh / kept)
+    assert would_run(fresh) == {}
+
+
+TABULATED = {"tables", "figures", "report", "config"}
+MISSED_BY_SNAKEMAKE = {
+    "a value becomes one that another parameter has": ({"pretrain": {"layers": 4}}, {"pretrain"}),  # heads are 4
+    "two values are swapped": ({"select": {"low_fertility": 3.5, "high_fertility": 2.5}}, {"select"}),
+    "a flag flips beside an equal one": ({"corpus": {"detokenize": False}}, {"corpus_training"}),  # as is `unsegment`
+    "a value changes its type alone": ({"finetune": {"recipe": {"clip": 0.0}}}, {"finetune"}),
+    "a list is put in another order": ({"tokens": {"labels": ["1", "0", "2"]}}, {"tokens_evaluation", "tokens_training"}),
+    "a value that a function of the wildcards gives": ({"finetune": {"variants": {"one_epoch": {"lr": 0.1}}}}, {"finetune"}),
+    "a value in a rule that asks for resources": ({"predict": {"precision": "bf16"}}, {"predict_all", "predict_en"}),
+}
+
+
+@pytest.mark.parametrize("name", MISSED_BY_SNAKEMAKE)
+def test_a_change_is_not_missed_although(project, name):
+    overlay, expected = MISSED_BY_SNAKEMAKE[name]
+    assert set(would_run(project, overlay)) >= expected | TABULATED
+
+
+def test_one_variants_value_runs_its_own_chain(project):
+    jobs = would_run(project, {"finetune": {"variants": {"one_epoch": {"lr": 0.1}}}})
+    assert jobs["finetune"] == jobs["predict_all"] == 2  # of eight: English and the joint model
+    assert set(jobs) == TABULATED | {"finetune", "predict_all"}
+
+
+NO_REASON_TO_RUN = {
+    "keys in another order": {"pretrain": {"recipe": {"dropout": 0.0, "batch_size": 8}, "positions": 512}},
+    "a default written out": {"select": {"strategy": "carryover"}, "parity": {"seed": 0}},
+    "the notation of a number": {"finetune": {"recipe": {"lr": 0.0007}}},
+}
+
+
+@pytest.mark.parametrize("name", NO_REASON_TO_RUN)
+def test_nothing_runs_for(project, name):
+    assert would_run(project, NO_REASON_TO_RUN[name]) == {}
+
+
+def test_where_a_download_comes_from_runs_nothing_but_the_record(project):
+    overlay = {"fetch": {"files": {"gpt2_vocab": {"url": "https://example.org/vocab.json"}}}}
+    assert would_run(project, overlay) == {"config": 1}
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("carryover/analysis/statistics.py", "def ", "NEW = 1\n\n\ndef "),
+        ("carryover/training/adamw.py", "class ", "NEW = 1\n\n\nclass "),
+    ],
+)
+def test_an_edit_of_a_module_runs_the_rules_that_import_it(project, module, old, new):
+    """Directly those, by their changed key; and what reads their outputs."""
+    path = project / "workflow" / module
+    original = path.read_text(encoding="utf-8")
+    before = {job.outputs: job for job in jobs_of(project, "--forceall")}
+    try:
+        path.write_text(original.replace(old, f"# a comment\n\n\n{old}", 1), encoding="utf-8")
+        assert jobs_of(project) == []
+        path.write_text(original.replace(old, new, 1), encoding="utf-8")
+        jobs = jobs_of(project)
+    finally:
+        path.write_text(original, encoding="utf-8")
+    scripts = (project / "workflow/scripts").glob("*.py")
+    importing = {f"$SCRIPTS/{script.name}" for script in scripts if path in closure(script, project / "workflow")}
+    assert {job.outputs for job in jobs} >= {job.outputs for job in before.values() if job.command.split()[1] in importing}
+    changed = {job.command.split()[1] for job in jobs if job.key != before[job.outputs].key}
+    assert changed and changed <= importing
+    assert list(unfounded(jobs, before)) == []  # the others read what these make
+
+
+def test_adding_and_removing_a_language_or_a_seed_trains_nothing_that_is_there(project):
+    study = yaml.safe_load((project / "workflow/overlays/mini.yaml").read_text(encoding="utf-8"))
+    runs = study["finetune"]["runs"]
+    seeded = would_run(project, {"finetune": {"runs": [runs[0] | {"seeds": [0, 1]}, *runs[1:]]}})
+    assert seeded["finetune"] == 1 and "pretrain" not in seeded
+    german = would_run(project, {"finetune": {"runs": [*runs, {"variant": "baseline", "train": "de"}]}})
+    assert german["finetune"] == 1 and german["predict_all"] == 1 and "pretrain" not in german
+    fewer = would_run(project, {"finetune": {"runs": runs[:-1]}})
+    assert not {"finetune", "predict_all", "pretrain"} & set(fewer) and set(fewer) >= TABULATED
+    assert (project / "results/mini/models/toy/full/one_epoch/joint/seed0/model.safetensors").exists()
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in (Path(__file__).parents[2] / "workflow/scripts").glob("*.py")))
+def test_a_closure_has_every_module_that_the_script_loads(script):
+    """Against Python's own imports, not our reading of them."""
+    root = Path(__file__).resolve().parents[2] / "workflow"
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); print(*sys.modules)"
+    path = root / "scripts" / f"{script}.py"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        env={**os.environ, "PYTHONPATH": str(root), "PYTHONSAFEPATH": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    loaded = [name for name in loaded if name.split(".")[0] in ("carryover", "chapters")]
+    counted = {
+        file.relative_to(root).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__") for file in closure(path)
+    }
+    surrounding = {name for name in loaded if name.startswith("carryover.runtime")}
+    assert {"carryover.runtime.job", "carryover.runtime.files"} <= surrounding and set(loaded) - surrounding <= counted

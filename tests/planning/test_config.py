@@ -1,0 +1,273 @@
+"""Every shipped config resolves, and every slip in one is refused with the place and the nearest name."""
+
+import copy
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from carryover.planning.config import load_schema, recipe_of, resolve
+from carryover.runtime.errors import BadInput
+
+ROOT = Path(__file__).resolve().parents[2]
+OVERLAYS = sorted((ROOT / "workflow" / "overlays").glob("*.yaml"))
+SCHEMA = load_schema()
+
+
+def merged(base: dict, overlay: dict) -> dict:
+    """As Snakemake merges config files: mappings into mappings, everything else replaces."""
+    result = dict(base)
+    for key, value in overlay.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if both else value
+    return result
+
+
+@pytest.fixture(scope="module")
+def published() -> dict:
+    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def changed(published):
+    """The published config with one value set at a dotted place."""
+
+    def change(place: str, value: object) -> dict:
+        config = copy.deepcopy(published)
+        *path, last = place.split(".")
+        inner = config
+        for part in path:
+            inner = inner[int(part)] if isinstance(inner, list) else inner.setdefault(part, {})
+        if isinstance(inner, list):
+            inner[int(last)] = value
+        else:
+            inner[last] = value
+        return config
+
+    return change
+
+
+@pytest.mark.parametrize("overlay", [None, *OVERLAYS], ids=lambda path: path.stem if path else "config.yaml")
+def test_shipped_configs_resolve(published, overlay):
+    config = merged(published, yaml.safe_load(overlay.read_text(encoding="utf-8"))) if overlay else published
+    before = copy.deepcopy(config)
+    resolved = resolve(config, SCHEMA)
+    assert config == before  # the user's own is left alone
+    assert resolve(resolved, SCHEMA) == resolved  # what is written beside the results can be used again
+    assert yaml.safe_load(yaml.safe_dump(resolved)) == resolved
+    names = [entry["path"] for entry in resolved["fetch"]["files"].values()]
+    if overlay is None:
+        assert len(set(names)) == len(names)
+
+
+def test_the_schema_is_a_schema():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_defaults_are_filled_at_every_depth():
+    config = resolve(
+        {
+            "study": "least",
+            "languages": ["en"],
+            "fetch": {"files": {name: {"path": name, "url": name} for name in ("xnli", "xnli_mt", "pretrain_text")}},
+            "corpus": {"train_languages": ["en"], "expected_rows": {"dev": 6}},
+            "tokenizer": {"source": "train"},
+            "models": {"toy": {"source": "pretrain"}},
+            "finetune": {"backbone": "toy", "runs": [{"variant": "baseline", "train": "en"}], "recipe": {"lr": 0.5}},
+        },
+        SCHEMA,
+    )
+    assert config["corpus"]["expected_rows"] == {"train": 392702, "dev": 6, "test": 5010}
+    assert config["fetch"]["files"]["xnli"] == {"path": "xnli", "url": "xnli", "sha256": [], "first_use": False}
+    assert config["pretrain"]["recipe"]["eps"] == 1e-6
+    assert config["finetune"]["recipe"] == {**config["pretrain"]["recipe"], "lr": 0.5, "view": "full"}
+    assert config["finetune"]["runs"] == [{"variant": "baseline", "train": "en", "seeds": [0]}]
+    assert config["tables"]["fertility_groups"] == {"low": 2.0, "medium": 4.0}
+    assert config["tokens"]["template"] in config["tokens"]["templates"]
+
+
+def test_variants_stay_what_they_change(changed):
+    config = resolve(changed("finetune.variants.mine", {"lr": 0.25}), SCHEMA)
+    assert config["finetune"]["variants"]["mine"] == {"lr": 0.25}
+    assert config["finetune"]["variants"]["baseline"] == {}
+    assert recipe_of(config, "mine") == {**config["finetune"]["recipe"], "lr": 0.25}
+    assert recipe_of(config, "baseline") == config["finetune"]["recipe"]
+
+
+def test_defaults_of_two_configs_are_not_one_object(changed):
+    before = copy.deepcopy(SCHEMA)
+    one, other = (resolve(changed("study", name), SCHEMA) for name in ("a", "b"))
+    one["parity"]["tolerance"] = 0.5
+    one["tokens"]["templates"]["mine"] = "x"
+    one["pretrain"]["recipe"]["betas"].append(1)
+    assert other["parity"]["tolerance"] == 1e-4
+    assert "mine" not in other["tokens"]["templates"]
+    assert before == SCHEMA
+
+
+@pytest.mark.parametrize(
+    ("place", "unknown", "nearest"),
+    [
+        ("lenguages", "lenguages", "languages"),
+        ("corpus.detokenise", "corpus.detokenise", "detokenize"),
+        ("corpus.expected_rows.trian", "corpus.expected_rows.trian", "train"),
+        ("fetch.files.xnli.checksum256", "fetch.files.xnli.checksum256", None),
+        ("fetch.files.xnli.sha_256", "fetch.files.xnli.sha_256", "sha256"),
+        ("finetune.recipe.learning", "finetune.recipe.learning", None),
+        ("finetune.recipe.batchsize", "finetune.recipe.batchsize", "batch_size"),
+        ("finetune.variants.lr_low.epoch", "finetune.variants.lr_low.epoch", "epochs"),
+        ("finetune.runs.0.seed", "finetune.runs.0.seed", "seeds"),
+        ("models.toy.weight", "models.toy.weight", "weights"),
+        ("tables.fertility_groups.hi", "tables.fertility_groups.hi", None),
+        ("pretrain.recipe.weight_decai", "pretrain.recipe.weight_decai", "weight_decay"),
+    ],
+)
+def test_unknown_keys_are_refused_with_the_nearest_name(changed, place, unknown, nearest):
+    with pytest.raises(BadInput, match=rf"unknown key {re.escape(unknown)}; ") as caught:
+        resolve(changed(place, 1), SCHEMA)
+    assert (f"did you mean {nearest}?" if nearest else "known keys: ") in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("finetune.recipe.lr", 0),
+        ("finetune.recipe.lr", 1.5),
+        ("finetune.recipe.epochs", 0),
+        ("finetune.recipe.batch_size", 2.5),
+        ("finetune.recipe.betas", [0.9]),
+        ("finetune.recipe.betas", [0.9, 1.0]),
+        ("finetune.recipe.dropout", 1.0),
+        ("finetune.recipe.schedule", "cosign"),
+        ("finetune.variants.lr_low.lr", -1.0e-5),
+        ("finetune.runs", []),
+        ("finetune.runs.0.seeds", [0, 0]),
+        ("finetune.runs.0.seeds", [-1]),
+        ("corpus.subset", 0),
+        ("corpus.subset", 1.5),
+        ("corpus.subset", True),
+        ("corpus.train_languages", ["en", "en"]),
+        ("languages", ["en", "English"]),
+        ("languages", [False]),  # YAML reads `no`, Norwegian, as false
+        ("study", "../elsewhere"),
+        ("study", 7),
+        ("fetch.files.xnli.path", "../xnli.zip"),
+        ("fetch.files.xnli.path", "/xnli.zip"),
+        ("fetch.files.xnli.path", "a/../../xnli.zip"),
+        ("fetch.files.xnli.sha256", ["4BA1"]),
+        ("tokens.labels", ["0", "1"]),
+        ("tokens.labels", ["0", "1", "1"]),
+        ("tokens.max_length", 7),
+        ("pretrain.held_out", 1.0),
+        ("tables.resamples", 10),
+        ("report.confidence", 95),
+        ("select.strategy", "best"),
+        ("models", {}),
+    ],
+)
+def test_values_out_of_bounds_are_refused_with_their_place(changed, place, value):
+    with pytest.raises(BadInput, match=rf"^config: {re.escape(place)}") as caught:
+        resolve(changed(place, value), SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["finetune.recipe.lr", "finetune.variants.lr_low.lr", "pretrain.recipe.eps", "corpus.subset"])
+def test_a_number_that_yaml_reads_as_text_is_explained(changed, place):
+    value = yaml.safe_load("1e-4")
+    assert value == "1e-4"
+    with pytest.raises(BadInput, match=rf"{re.escape(place)}.*1\.0e-4"):
+        resolve(changed(place, value), SCHEMA)
+
+
+def test_a_missing_section_is_named(published):
+    for section in ("study", "languages", "fetch", "corpus", "tokenizer", "models", "finetune"):
+        with pytest.raises(BadInput, match=section):
+            resolve({name: value for name, value in published.items() if name != section}, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        ("finetune.primary_variant", "base_line", "finetune.primary_variant.*'base_line'.*baseline"),
+        ("finetune.runs.0.variant", "lr_hihg", "finetune.runs.0.variant.*'lr_hihg'.*lr_high"),
+        ("finetune.runs.1.train", "english", "finetune.runs.1.train.*'english'"),
+        ("finetune.runs.1.train", "reprot", "finetune.runs.1.train.*'reprot'.*report"),
+        ("finetune.runs.1.train", "nl", "finetune.runs.1.train.*'nl'"),
+        ("finetune.sets.report", ["en", "nl"], "finetune.sets.report.*'nl'"),
+        ("finetune.sets.en", ["en", "de"], "finetune.sets.en"),
+        ("finetune.backbone", "gtp2", "finetune.backbone.*'gtp2'.*gpt2"),
+        ("finetune.keep", ["baseline", "lr_hihg"], "finetune.keep.*'lr_hihg'.*lr_high"),
+        ("corpus.train_languages", ["en", "nl"], "corpus.train_languages.*'nl'"),
+        ("corpus.training", "xnli_tm", "corpus.training.*'xnli_tm'.*xnli_mt"),
+        ("corpus.evaluation", "xnly", "corpus.evaluation.*'xnly'.*xnli"),
+        ("tokens.template", "corse", "tokens.template.*'corse'.*course"),
+        ("tokenizer.merges", "gpt2_merge", "tokenizer.merges.*'gpt2_merge'.*gpt2_merges"),
+        ("pretrain.text", "pretrain_txt", "pretrain.text.*'pretrain_txt'.*pretrain_text"),
+        ("predict.as_they_are", ["gpt3"], "predict.as_they_are.*'gpt3'.*gpt2"),
+        ("generate.models", ["tony"], "generate.models.*'tony'.*toy"),
+        ("models.gpt2.weights", "gpt2_weight", "models.gpt2.weights.*'gpt2_weight'.*gpt2_weights"),
+        ("models.mine", {"source": "directory"}, "models.mine.*directory needs path"),
+        ("models.mine", {"source": "fetch", "config": "gpt2_config"}, "models.mine.*fetch needs weights"),
+    ],
+)
+def test_names_that_do_not_exist_are_refused(changed, place, value, told):
+    with pytest.raises(BadInput, match=f"^config: {told}"):
+        resolve(changed(place, value), SCHEMA)
+
+
+def test_files_of_a_tokeniser_that_is_trained_need_not_exist(changed):
+    config = changed("tokenizer", {"source": "train", "vocab": "nothing"})
+    assert resolve(config, SCHEMA)["tokenizer"]["vocab"] == "nothing"
+    config["tokenizer"]["text"] = "nothing"
+    with pytest.raises(BadInput, match=r"tokenizer\.text"):
+        resolve(config, SCHEMA)
+
+
+def leaves(schema: dict, place: str = ""):
+    """Every property at every depth: its place, its schema, and whether it is required there."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]] | {name: schema[name] for name in schema if name != "$ref"}
+        yield from leaves(schema, place)
+        return
+    for name, inner in schema.get("properties", {}).items():
+        yield f"{place}.{name}".lstrip("."), inner, name in schema.get("required", ())
+        yield from leaves(inner, f"{place}.{name}")
+    for others in (schema.get("additionalProperties"), schema.get("items")):
+        if isinstance(others, dict):
+            yield from leaves(others, f"{place}.*")
+
+
+PROPERTIES = {place: (inner, required) for place, inner, required in leaves(SCHEMA)}
+DEPENDS_ON_THE_SOURCE = {"models.*.config", "models.*.weights", "models.*.path"}  # required by the source; tested above
+
+
+def test_the_walk_over_the_schema_reaches_its_depths():
+    assert {"finetune.runs.*.seeds", "fetch.files.*.sha256", "pretrain.recipe.lr", "tables.fertility_groups.low"} <= set(
+        PROPERTIES
+    )
+    assert len(PROPERTIES) > 90
+
+
+@pytest.mark.parametrize("place", PROPERTIES)
+def test_every_key_is_described_and_has_a_default_or_is_required(place):
+    schema, required = PROPERTIES[place]
+    referred = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else {}
+    assert len(schema.get("description", referred.get("description", ""))) >= 5
+    if place not in DEPENDS_ON_THE_SOURCE:
+        assert ("default" in schema) != required
+    whole = {**referred, **schema}
+    typed = {"enum", "anyOf", "$ref"} & set(whole) or whole.get("type")
+    assert typed
+    if whole.get("type") == "object":
+        assert "additionalProperties" in whole  # else unknown keys pass
+    if whole.get("type") in ("number", "integer"):
+        assert {"minimum", "exclusiveMinimum"} & set(whole)
+
+
+@pytest.mark.parametrize("place", [place for place, (schema, _) in PROPERTIES.items() if "default" in schema])
+def test_every_default_keeps_to_its_own_bounds(place):
+    schema = {"$defs": SCHEMA["$defs"], **PROPERTIES[place][0]}
+    jsonschema.Draft202012Validator(schema).validate(schema["default"])

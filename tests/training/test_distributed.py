@@ -1,0 +1,158 @@
+"""Fine-tuning on several devices: two processes on pretended GPUs, by the script that the rule calls."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from carryover.data.prompts import save_tokens
+from carryover.planning.keys import canonical
+from carryover.runtime import leases
+from carryover.runtime.devices import VISIBLE
+from study_runner import PROJECT
+
+RECIPE = {"lr": 1e-3, "batch_size": 4, "epochs": 3, "weight_decay": 0.01, "betas": [0.9, 0.999], "eps": 1e-6, "warmup": 0.1}
+RECIPE |= {
+    "schedule": "linear",
+    "clip": 1.0,
+    "precision": "fp32",
+    "dropout": 0.0,
+    "view": "full",
+    "max_updates": None,
+    "batches": "shuffled",
+}
+
+
+@pytest.fixture
+def study(tmp_path, make_model, make_prompts):
+    """A folder with a small model and its tokens; 41 rows in batches of 4 leave a last batch of one."""
+    make_model(std=0.05).save_pretrained(tmp_path / "backbone")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / "backbone" / name).write_text("{}")
+    data = make_prompts(40, seed=3)
+    rows = 41
+    for name, count in (("train", rows), ("dev", 30)):
+        parts = {"ids": data.ids[: data.offsets[count]], "offsets": data.offsets[: count + 1], "label_tokens": data.label_tokens}
+        parts |= {key: getattr(data, key)[:count] for key in ("labels", "pair_ids", "premise_ids")}
+        save_tokens(type(data)(**parts), tmp_path / f"en.{name}.safetensors")
+    return tmp_path
+
+
+def start(study: Path, out: str, gpus: int, seconds: str = "1000", **recipe) -> subprocess.Popen:
+    """Starts the fine-tuning script; its screen is out/screen."""
+    config = {"recipe": {**RECIPE, **recipe}, "languages": ["en"], "seed": 1, "threads": 1}
+    command = [sys.executable, str(PROJECT / "workflow/scripts/finetune.py"), "--key", canonical({"config": config})]
+    command += ["--log", f"{out}/log", "--provenance", f"{out}/provenance.json", "--minutes", "9", "--gpu", str(gpus)]
+    names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    command += ["--scratch", "scratch", "--backbone", *(f"backbone/{name}" for name in names)]
+    command += ["--train", "en.train.safetensors", "--dev", "en.dev.safetensors", "--model", *(f"{out}/{name}" for name in names)]
+    command += ["--curve", f"{out}/curve.csv", "--epochs", f"{out}/dev.csv", "--facts", f"{out}/training.json"]
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1", VISIBLE: "0,1"}
+    environment |= {leases.FOLDER: str(study / "leases"), "CARRYOVER_CHECKPOINT_SECONDS": seconds}
+    (study / out).mkdir(exist_ok=True)
+    screen = (study / out / "screen").open("w")
+    return subprocess.Popen(command, cwd=study, env=environment, stdout=screen, stderr=subprocess.STDOUT)
+
+
+def finish(study: Path, out: str, gpus: int, **options) -> Path:
+    status = start(study, out, gpus, **options).wait()
+    assert status == 0, (study / out / "screen").read_text()
+    return study / out
+
+
+def ranks(job: subprocess.Popen) -> dict[int, psutil.Process]:
+    """The processes of a running job that train, by number."""
+    found = [process for process in psutil.Process(job.pid).children(recursive=True) if "RANK" in process.environ()]
+    return {int(process.environ()["RANK"]): process for process in found}
+
+
+def wait_for(event, job: subprocess.Popen) -> None:
+    """Waits until `event()` is true; the job must not end before."""
+    until = time.monotonic() + 600  # on a machine that does much else
+    while not event():
+        assert job.poll() is None and time.monotonic() < until, "it ended before it could be disturbed"
+        time.sleep(0.02)
+
+
+def test_two_processes_have_the_losses_of_one(study):
+    alone, together = (finish(study, out, gpus) for out, gpus in (("alone", 1), ("together", 2)))
+    log = (together / "log").read_text()
+    assert "leased GPU 0, 1 of 0, 1" in log and "training on 2 devices" in log and log.count("epoch 3: ") == 1
+    curves = [pd.read_csv(directory / "curve.csv") for directory in (alone, together)]
+    assert list(curves[0]["step"]) == list(curves[1]["step"]) == [11, 22, 33]
+    assert (curves[0]["loss"] - curves[1]["loss"]).abs().max() < 1e-5
+    pd.testing.assert_frame_equal(*(pd.read_csv(directory / "dev.csv") for directory in (alone, together)))
+    before, one, two = (load_file(path / "model.safetensors") for path in (study / "backbone", alone, together))
+    assert max((one[name] - two[name]).abs().max() for name in one) < 1e-4
+    assert max((one[name] - before[name]).abs().max() for name in one) > 1e-3  # there was something to get wrong
+    told = json.loads((together / "provenance.json").read_text())
+    made = {path.name for path in together.iterdir()} - {"log", "screen", "provenance.json"}
+    assert {Path(name).name for name in told["outputs"]} == made
+    assert not list((study / "scratch").glob("*"))
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_is_said_once(study, make_model):
+    model = make_model()
+    torch.nn.init.constant_(model.position_embedding.weight, float("nan"))
+    model.save_pretrained(study / "backbone")
+    assert start(study, "out", 2).wait() == 1
+    errors = [line for line in (study / "out/screen").read_text().splitlines() if "error" in line.lower()]
+    assert len(errors) == 1 and "error: the loss stopped being a number at update" in errors[0]
+    assert "Traceback" not in (study / "out/screen").read_text() and not (study / "out/model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_when_one_process_is_killed_the_job_fails_with_one_line(study):
+    job = start(study, "out", 2, seconds="0", epochs=500)
+    wait_for(lambda: list(study.glob("scratch/*/update-*.pt")), job)
+    ranks(job)[1].kill()
+    assert job.wait(timeout=90) == 1
+    errors = [line for line in (study / "out/screen").read_text().splitlines() if "error" in line.lower()]
+    assert len(errors) == 1 and "error: one of the 2 processes was killed; the next run goes on from the last" in errors[0]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_disturbed_ends_in_the_same_bits(study):
+    """Asked to stop, then killed: the processes go with the job, and the next run goes on, dropout included."""
+    recipe = {"epochs": 60, "dropout": 0.1}
+    undisturbed = finish(study, "undisturbed", 2, **recipe)
+    job = start(study, "out", 2, seconds="0", **recipe)
+    wait_for(lambda: list(study.glob("scratch/*/update-*.pt")), job)
+    job.terminate()
+    assert job.wait(timeout=120) == 128 + signal.SIGTERM
+    seen = max(study.glob("scratch/*/update-*.pt"))
+    job = start(study, "out", 2, seconds="0", **recipe)
+    wait_for(lambda: max(study.glob("scratch/*/update-*.pt")) > seen, job)
+    orphans = list(ranks(job).values())
+    job.kill()
+    assert not psutil.wait_procs(orphans, timeout=120)[1]
+    finish(study, "out", 2, **recipe)
+    assert "going on from update-" in (study / "out/log").read_text()
+    for name in ("model.safetensors", "curve.csv", "dev.csv"):
+        assert (study / "out" / name).read_bytes() == (undisturbed / name).read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gpus", [2, 1])
+def test_a_run_that_goes_on_has_the_losses_of_one_that_was_never_shared(study, gpus):
+    """Stopped with two processes; two, or one, go on from their checkpoint."""
+    recipe = {"epochs": 30, "lr": 1e-4}
+    alone = finish(study, "alone", 1, **recipe)
+    job = start(study, "out", 2, seconds="0", **recipe)
+    wait_for(lambda: list(study.glob("scratch/*/update-*.pt")), job)
+    job.terminate()
+    assert job.wait(timeout=120) == 128 + signal.SIGTERM
+    finish(study, "out", gpus, **recipe)
+    assert "going on from update-" in (study / "out/log").read_text()
+    losses = [pd.read_csv(directory / "curve.csv")["loss"] for directory in (alone, study / "out")]
+    assert len(losses[0]) == 30 and (losses[0] - losses[1]).abs().max() < 1e-5

@@ -1,0 +1,182 @@
+"""XNLI archives to one table per language and split.
+
+The published files have oddities, which are handled here and counted: dev and test hold all languages in one file and
+come with more or fewer columns; training text is Moses-tokenised, spells `contradiction` as `contradictory`, can hold
+quote characters and U+2028 (so lines end at `\\n` alone and nothing is unquoted), and has rows with too few fields.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from carryover.runtime.errors import BadInput
+
+log = logging.getLogger("carryover")
+
+LABELS = {"entailment": 0, "contradiction": 1, "contradictory": 1, "neutral": 2}  # the handout's numbers
+LABEL_NAMES = ("entailment", "contradiction", "neutral")
+LARGEST_MEMBER = 1 << 29  # bytes unpacked; the largest published member has 200 MB
+UNSEGMENTED = ("zh", "th")
+MOST_UNUSABLE = 0.01  # more of the rows than this, and the file is not what it should be
+COLUMNS = {  # published name -> ours
+    "train": {"premise": "premise", "hypo": "hypothesis", "label": "label"},
+    "eval": {
+        "language": "language",
+        "gold_label": "label",
+        "sentence1": "premise",
+        "sentence2": "hypothesis",
+        "promptID": "premise_id",
+        "pairID": "pair_id",
+        "genre": "genre",
+    },
+}
+
+
+def read_split(archive: Path, split: str, language: str, expected_rows: int | None = None) -> tuple[pd.DataFrame, int]:
+    """One split of one language, as published, and how many of its rows cannot be used.
+
+    Columns: premise, hypothesis (text), label (0, 1, 2), pair_id, premise_id (integers; in training text, which has
+    none, the row number), genre. Raises BadInput for a missing member, too many unusable rows, or another row count.
+    """
+    kind = "train" if split == "train" else "eval"
+    suffix = f"multinli.train.{language}.tsv" if split == "train" else f"xnli.{split}.tsv"
+    member = find_member(archive, suffix, language if split == "train" else None)
+    table, unusable = read_xnli_tsv(archive, member, kind, language)
+    total = len(table) + len(unusable)
+    for number, reason in unusable:
+        log.info("%s, %s, line %d: not used: %s", archive.name, member, number, reason)
+    if len(unusable) > MOST_UNUSABLE * max(total, 1):
+        number, reason = unusable[0]
+        raise BadInput(f"{archive}: {member}: {len(unusable)} of {total} rows cannot be used, first line {number} ({reason})")
+    if total == 0:
+        raise BadInput(f"{archive}: {member} has no rows for language {language!r}")
+    if expected_rows is not None and total != expected_rows:
+        raise BadInput(
+            f"{archive}: {member} has {total} rows for {language}, corpus.expected_rows.{split} says {expected_rows}; "
+            "another version of the data? then change the config"
+        )
+    log.info("%s %s: %d rows, %d not usable", language, split, len(table), len(unusable))
+    return table, len(unusable)
+
+
+def find_member(archive: Path, suffix: str, language: str | None = None) -> str:
+    """The archive's member with this file name. Raises BadInput where there is none or the archive is broken."""
+    with open_archive(archive) as opened:
+        names = [info.filename for info in opened.infolist() if not info.filename.startswith("__MACOSX")]
+    found = [name for name in names if name.rsplit("/", 1)[-1] == suffix]
+    if not found:
+        remedy = f"; {language} has no training text in this source: take it out of corpus.train_languages" if language else ""
+        raise BadInput(f"{archive}: no member {suffix}{remedy}")
+    return found[0]
+
+
+def open_archive(archive: Path) -> zipfile.ZipFile:
+    """The opened ZIP archive. Raises BadInput where it is none or was cut off."""
+    try:
+        return zipfile.ZipFile(archive)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise BadInput(f"{archive}: not a readable ZIP archive ({error}); delete it and fetch again") from error
+
+
+def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+    """The rows of one member, by column name, and the rows that cannot be used as (line number, reason).
+
+    kind: `train` or `eval`; of an `eval` file only the rows of `language`. Raises BadInput for a missing column, an
+    unknown label or text that is not UTF-8.
+    """
+    columns = COLUMNS[kind]
+    rows: dict[str, list[Any]] = {name: [] for name in ("premise", "hypothesis", "label", "pair_id", "premise_id", "genre")}
+    unusable: list[tuple[int, str]] = []
+    lines = _lines(archive, member)
+    _, header = next(lines, (1, ""))
+    names = header.split("\t")
+    missing = [name for name in columns if name not in names and name != "genre"]
+    if missing:
+        raise BadInput(f"{archive}: {member}: no column {missing[0]!r} in its first line")
+    places = {ours: names.index(theirs) for theirs, ours in columns.items() if theirs in names}
+    for number, line in lines:
+        fields = line.split("\t")
+        if "language" in places and fields[min(places["language"], len(fields) - 1)] != language:
+            continue
+        if len(fields) <= max(place for ours, place in places.items() if ours != "genre"):
+            unusable.append((number, f"{len(fields)} fields of {len(names)}"))
+            continue
+        row = {ours: fields[place].strip() if place < len(fields) else "" for ours, place in places.items()}
+        if row["label"] not in LABELS:
+            known = ", ".join(LABELS)
+            raise BadInput(f"{archive}: {member}, line {number}: unknown label {row['label']!r}; known: {known}")
+        if not row["premise"] or not row["hypothesis"]:
+            unusable.append((number, "no premise" if row["hypothesis"] else "no hypothesis"))
+            continue
+        identity = (row.get("pair_id", str(number - 1)), row.get("premise_id", str(number - 1)))
+        if not all(part.isdecimal() for part in identity):
+            unusable.append((number, f"pair or prompt id is not a number: {identity}"))
+            continue
+        rows["premise"].append(row["premise"])
+        rows["hypothesis"].append(row["hypothesis"])
+        rows["label"].append(LABELS[row["label"]])
+        rows["pair_id"].append(int(identity[0]))
+        rows["premise_id"].append(int(identity[1]))
+        rows["genre"].append(row.get("genre", ""))
+    return pd.DataFrame(rows).astype({"label": "int8", "pair_id": "int64", "premise_id": "int64"}), unusable
+
+
+def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
+    """Numbered lines, ended by `\\n` alone."""
+    number = 0
+    try:
+        with open_archive(archive) as opened, opened.open(member) as file:
+            # No more than the declared size is ever unpacked, and nothing of it to a file.
+            if (size := opened.getinfo(member).file_size) > LARGEST_MEMBER:
+                raise BadInput(f"{archive}: {member} unpacks to {size} bytes, more than {LARGEST_MEMBER}: not a file of XNLI")
+            for number, line in enumerate(file, start=1):
+                yield number, line.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{archive}: {member}, line {number}: not UTF-8 ({error.reason})") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise BadInput(f"{archive}: {member} is corrupt after line {number} ({error}); delete it and fetch again") from error
+
+
+def take_subset(table: pd.DataFrame, size: float | int, drawn_with: int | None) -> pd.DataFrame:
+    """The first rows (as published), or, with a seed, drawn rows in their order in the file.
+
+    size: a count, or a fraction of the rows where it is a float up to 1.0 (rounded down). Raises BadInput where a count
+    is more than there are.
+    """
+    count = math.floor(size * len(table) + 1e-6) if isinstance(size, float) else size  # 0.29 * 100 is 28.999...
+    if not 0 < count <= len(table):
+        raise BadInput(f"corpus.subset: {size} asks for {count} of {len(table)} rows")
+    if drawn_with is None:
+        return table.iloc[:count].reset_index(drop=True)
+    chosen = np.sort(np.random.default_rng(drawn_with).permutation(len(table))[:count])
+    return table.iloc[chosen].reset_index(drop=True)
+
+
+def prepare_text(table: pd.DataFrame, language: str, split: str, detokenize: bool, unsegment: bool) -> pd.DataFrame:
+    """The table with premise and hypothesis as models read them, and as published under `published_*`.
+
+    detokenize: undo the Moses tokenisation of training text, and join the words of unsegmented scripts.
+    unsegment: remove the spaces of this language in every split (the course does this for zh).
+    """
+    joined = unsegment or (detokenize and split == "train" and language in UNSEGMENTED)
+    detokenizer = None
+    if detokenize and split == "train" and not joined:
+        from sacremoses import MosesDetokenizer  # here, because its import takes longer than reading a dev set
+
+        detokenizer = MosesDetokenizer(lang=language)
+    table = table.assign(published_premise=table["premise"], published_hypothesis=table["hypothesis"])
+    for column in ("premise", "hypothesis"):
+        if joined:
+            table[column] = [text.replace(" ", "") for text in table[column]]
+        elif detokenizer:
+            table[column] = [detokenizer.detokenize(text.split(" ")) for text in table[column]]
+    return table

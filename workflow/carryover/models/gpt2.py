@@ -1,0 +1,348 @@
+"""GPT-2 from scratch (Radford et al. 2019), with the names of the course's handout.
+
+Notable: pre-layer-norm blocks, the tanh form of GELU, learned positions, and an output projection tied to the token
+embedding. Batches run without padding (`carryover.models.packing`); `forward` takes the usual padded ids and mask, and both go
+through the same code. Model directories are Hugging Face directories, read and written as safetensors only.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from carryover.models.activation import linear_gelu
+from carryover.models.attention import dropped_attention
+from carryover.models.dropout import dropout
+from carryover.models.packing import Layout, Packed
+from carryover.runtime import files
+from carryover.runtime.errors import BadInput
+
+
+@dataclass(frozen=True)
+class GPT2Config:
+    """The shape of a model; the defaults are GPT-2 124M."""
+
+    vocab_size: int = 50257
+    n_positions: int = 1024
+    n_embd: int = 768
+    n_layer: int = 12
+    n_head: int = 12
+    n_inner: int = 3072
+    dropout: float = 0.1
+    layer_norm_epsilon: float = 1e-5
+    initializer_range: float = 0.02
+    eos_token_id: int | None = 50256  # None: generation ends at its length alone
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head attention in which a token sees itself and what stands before it."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        if config.n_embd % config.n_head:
+            raise BadInput(f"n_embd {config.n_embd} is not divisible by n_head {config.n_head}")
+        self.n_head = config.n_head
+        self.dropout = config.dropout
+        self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd)
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        """softmax(Q K^T / sqrt(d) + M) V, heads merged.
+
+        query: [B, H, Q, d]; key, value: [B, H, T, d]; mask: [B, 1, Q, T], what is added to the scores, or None for
+        the causal triangle (Q equal to T). Returns [B, Q, H d].
+        """
+        # The CPU's fused kernel drops no weights; a GPU's does, and gives the same bits twice where it gets no mask.
+        if self.training and (mask is not None if query.is_cuda else self.dropout):
+            context = dropped_attention(query, key, value, mask, self.dropout)
+        else:
+            rate = self.dropout if self.training else 0.0
+            context = F.scaled_dot_product_attention(query, key, value, mask, rate, is_causal=mask is None)
+        return context.transpose(1, 2).flatten(2)
+
+    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """[N, D] to [N, D]: every token asks."""
+        query, key, value = (self._heads(part) for part in layout.lay(self.qkv(hidden)).chunk(3, dim=-1))
+        return layout.gather(self.attention(query, key, value, layout.mask))
+
+    def forward_ends(self, hidden: Tensor, layout: Layout, ends: Tensor, ends_layout: Layout) -> Tensor:
+        """[N, D] to [Q, D]: only the tokens `ends` ask, of all."""
+        sizes = [hidden.shape[-1], 2 * hidden.shape[-1]]
+        weights, biases = self.qkv.weight.split(sizes), self.qkv.bias.split(sizes)
+        query = F.linear(hidden.index_select(0, ends), weights[0], biases[0])
+        key, value = (self._heads(part) for part in layout.lay(F.linear(hidden, weights[1], biases[1])).chunk(2, dim=-1))
+        return ends_layout.gather(self.attention(self._heads(ends_layout.spread(query)), key, value, ends_layout.mask))
+
+    def _heads(self, grid: Tensor) -> Tensor:
+        return grid.unflatten(-1, (self.n_head, -1)).transpose(1, 2)  # [B, T, D] -> [B, H, T, d]
+
+
+class GPT2Layer(nn.Module):
+    """One transformer block: attention and a feed-forward network, each on a normalised input and added to it."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.attention = CausalSelfAttention(config)
+        self.attention_dense = nn.Linear(config.n_embd, config.n_embd)
+        self.feed_forward_norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.feed_forward_in = nn.Linear(config.n_embd, config.n_inner)
+        self.feed_forward_out = nn.Linear(config.n_inner, config.n_embd)
+        self.dropout = config.dropout
+
+    def add(self, hidden: Tensor, output: Tensor, dense: nn.Linear) -> Tensor:
+        """Projects the output of a sublayer, applies dropout, and adds it to what the sublayer was given."""
+        return hidden + dropout(dense(output), self.dropout, self.training)
+
+    def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """[N, D] to [N, D]."""
+        context = self.attention(self.attention_norm(hidden), layout)
+        return self._feed_forward(self.add(hidden, context, self.attention_dense))
+
+    def forward_ends(self, hidden: Tensor, layout: Layout, ends: Tensor, ends_layout: Layout) -> Tensor:
+        """[N, D] to [Q, D]: the same block, computed for the tokens `ends` alone."""
+        context = self.attention.forward_ends(self.attention_norm(hidden), layout, ends, ends_layout)
+        return self._feed_forward(self.add(hidden.index_select(0, ends), context, self.attention_dense))
+
+    def _feed_forward(self, hidden: Tensor) -> Tensor:
+        inner = linear_gelu(self.feed_forward_norm(hidden), self.feed_forward_in)
+        return self.add(hidden, inner, self.feed_forward_out)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves new weights as they are: to draw those of GPT-2 and read others in their place takes a second."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
+        return func(*args, **(kwargs or {}))
+
+
+class GPTPreTrainedModel(nn.Module):
+    """Initialisation, and reading and writing of Hugging Face model directories."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__()
+        self.config = config
+
+    def init_weights(self, module: nn.Module) -> None:
+        """Linear and embedding weights from N(0, initializer_range^2), biases 0, layer norms 1 and 0."""
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+        elif isinstance(module, nn.LayerNorm):
+            nn.init.ones_(module.weight)
+        if getattr(module, "bias", None) is not None:
+            nn.init.zeros_(module.bias)
+
+    @classmethod
+    def from_pretrained(cls, directory: str | Path, dropout: float | None = None, weights: Path | None = None) -> Self:
+        """The model in a Hugging Face directory, in fp32; `weights`: its safetensors, where they lie elsewhere.
+
+        Raises BadInput where the directory holds another architecture, no safetensors, or a tensor of another shape.
+        """
+        directory = Path(directory)
+        with _Undrawn():
+            model = cls(read_config(directory, dropout))
+        path = weights or directory / "model.safetensors"
+        if not path.is_file():
+            raise BadInput(
+                f"{directory}: no model.safetensors (pickled weights are never loaded); save the model with save_pretrained"
+            )
+        try:
+            stored = load_file(path)
+        except SafetensorError as error:
+            raise BadInput(f"{path}: not a readable safetensors file ({error}); fetch or train it again") from error
+        stored = {name.removeprefix("transformer."): tensor for name, tensor in stored.items()}
+        deeper = [name for name in stored if name.startswith(f"h.{model.config.n_layer}.")]
+        if deeper:
+            raise BadInput(f"{path}: has {deeper[0]}, config.json asks for {model.config.n_layer} layers")
+        for name, parameter in model.named_parameters():
+            theirs, transposed = _stored_name(name)
+            if theirs not in stored:
+                raise BadInput(f"{path}: no tensor {theirs}")
+            tensor = stored[theirs].T if transposed else stored[theirs]
+            if tensor.shape != parameter.shape:
+                raise BadInput(
+                    f"{path}: {theirs} has shape {tuple(stored[theirs].shape)}, config.json asks for {tuple(parameter.shape)}"
+                )
+            with torch.no_grad():
+                parameter.copy_(tensor)
+        return model
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Writes `config.json` and `model.safetensors`, whole; transformers opens the directory."""
+        directory = Path(directory)
+        tensors = {}
+        for name, parameter in self.named_parameters():
+            theirs, transposed = _stored_name(name)
+            tensor = parameter.detach().float().cpu()
+            tensors[f"transformer.{theirs}"] = (tensor.T if transposed else tensor).contiguous()
+        files.write_bytes(directory / "model.safetensors", save(tensors, metadata={"format": "pt"}))
+        files.write_json(directory / "config.json", config_to_json(self.config))
+
+
+class GPT2Model(GPTPreTrainedModel):
+    """The whole model: embeddings, blocks, a last layer norm, and the tied output projection."""
+
+    def __init__(self, config: GPT2Config) -> None:
+        super().__init__(config)
+        self.token_embedding = nn.Embedding(config.vocab_size, config.n_embd)
+        self.position_embedding = nn.Embedding(config.n_positions, config.n_embd)
+        self.dropout = config.dropout
+        self.layers = nn.ModuleList(GPT2Layer(config) for _ in range(config.n_layer))
+        self.final_layer_norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
+        self.apply(self.init_weights)
+
+    def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """Token ids and positions, both [N], to hidden states [N, D]."""
+        return self.place(self.token_embedding(ids), positions)
+
+    def place(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """Token embeddings [N, D], already looked up, and positions [N] to hidden states [N, D]."""
+        return dropout(tokens + self.position_embedding(positions), self.dropout, self.training)
+
+    def encode(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """The stack of blocks: [N, D] to [N, D]."""
+        for layer in self.layers:
+            hidden = layer(hidden, layout)
+        return hidden
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> dict[str, Tensor]:
+        """Hidden states of padded sequences; padding may stand on the left or on the right.
+
+        input_ids, attention_mask (1 for a real token): [B, T]. Returns `last_hidden_state` [B, T, D], zero at padding,
+        and `last_token` [B, D], the state at the last position that is not padding.
+        """
+        rows, width = input_ids.shape
+        real = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        slots = real.flatten().nonzero().squeeze(1)
+        positions = (real.cumsum(dim=1) - 1).flatten()[slots]
+        places = torch.arange(width, device=input_ids.device)
+        # An empty place sees itself, so that no row of the softmax is empty; nothing else sees it.
+        seen = (places[:, None] >= places) & real[:, None, :].bool() | torch.eye(width, dtype=torch.bool, device=input_ids.device)
+        mask = torch.zeros(rows, 1, width, width, device=input_ids.device).masked_fill_(~seen[:, None], -torch.inf)
+        layout = Layout(rows, width, slots, None if attention_mask is None else mask)
+        hidden = self.final_layer_norm(self.encode(self.embed(input_ids.flatten()[slots], positions), layout))
+        states = layout.spread(hidden)
+        last = (real * (places + 1)).argmax(dim=1)
+        return {"last_hidden_state": states, "last_token": states[torch.arange(rows, device=last.device), last]}
+
+    def forward_packed(self, batch: Packed) -> Tensor:
+        """Hidden states [N, D] of every token of a packed batch, after the last layer norm."""
+        return self.encode_packed(self.embed(batch.ids, batch.positions), batch)
+
+    def forward_ends(self, batch: Packed) -> Tensor:
+        """Hidden states [Q, D] at the batch's `ends`: the last block runs for these tokens alone."""
+        return self.encode_ends(self.embed(batch.ids, batch.positions), batch)
+
+    def encode_packed(self, hidden: Tensor, batch: Packed) -> Tensor:
+        """`forward_packed` from embeddings [N, D] on."""
+        return self.final_layer_norm(self.encode(hidden, batch.layout))
+
+    def encode_ends(self, hidden: Tensor, batch: Packed) -> Tensor:
+        """`forward_ends` from embeddings [N, D] on."""
+        for layer in self.layers[:-1]:
+            hidden = layer(hidden, batch.layout)
+        hidden = self.layers[-1].forward_ends(hidden, batch.layout, batch.ends, batch.ends_layout)
+        return self.final_layer_norm(hidden)
+
+    def hidden_state_to_token(self, hidden: Tensor) -> Tensor:
+        """Hidden states [..., D] to logits [..., V], by the transposed token embedding."""
+        return F.linear(hidden, self.token_embedding.weight)
+
+
+_NAMES = {  # ours -> (Hugging Face's, stored transposed: its Conv1D keeps [in, out])
+    "token_embedding.weight": ("wte.weight", False),
+    "position_embedding.weight": ("wpe.weight", False),
+    "final_layer_norm": ("ln_f", False),
+    "attention_norm": ("ln_1", False),
+    "attention.qkv": ("attn.c_attn", True),
+    "attention_dense": ("attn.c_proj", True),
+    "feed_forward_norm": ("ln_2", False),
+    "feed_forward_in": ("mlp.c_fc", True),
+    "feed_forward_out": ("mlp.c_proj", True),
+}
+
+
+def _stored_name(name: str) -> tuple[str, bool]:
+    if name in _NAMES:
+        return _NAMES[name]
+    *head, kind = name.split(".")
+    prefix = f"h.{head[1]}." if head[0] == "layers" else ""
+    theirs, transposed = _NAMES[".".join(head[2:] if prefix else head)]
+    return f"{prefix}{theirs}.{kind}", transposed and kind == "weight"
+
+
+def read_config(directory: Path, dropout: float | None = None) -> GPT2Config:
+    """The shape in `config.json`. Raises BadInput for another architecture or a variant of GPT-2 not built here."""
+    path = directory / "config.json"
+    try:
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{directory}: no config.json; a model is a Hugging Face directory") from None
+    except ValueError as error:
+        raise BadInput(f"{path}: not JSON ({error})") from error
+    required = {
+        "model_type": "gpt2",
+        "activation_function": "gelu_new",
+        "scale_attn_weights": True,
+        "scale_attn_by_inverse_layer_idx": False,
+        "add_cross_attention": False,
+        "tie_word_embeddings": True,
+    }
+    if "model_type" not in stored:
+        raise BadInput(f"{path}: no model_type; a model is a Hugging Face directory of a GPT-2")
+    for name, value in required.items():
+        if stored.get(name, value) != value:
+            raise BadInput(f"{path}: {name} is {stored[name]!r}; only {value!r} is supported")
+    rates = {stored.get(name, 0.1) for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop")}
+    if dropout is None and len(rates) > 1:
+        raise BadInput(f"{path}: three different dropout rates {sorted(rates)}; set the recipe's dropout")
+    width, heads = stored.get("n_embd", 768), stored.get("n_head", 12)
+    if width % heads:
+        raise BadInput(f"{path}: n_embd {width} is not divisible by n_head {heads}")
+    return GPT2Config(
+        vocab_size=stored.get("vocab_size", 50257),
+        n_positions=stored.get("n_positions", 1024),
+        n_embd=width,
+        n_layer=stored.get("n_layer", 12),
+        n_head=stored.get("n_head", 12),
+        n_inner=stored.get("n_inner") or 4 * width,
+        dropout=rates.pop() if dropout is None else dropout,
+        layer_norm_epsilon=stored.get("layer_norm_epsilon", 1e-5),
+        initializer_range=stored.get("initializer_range", 0.02),
+        eos_token_id=stored.get("eos_token_id", 50256),
+    )
+
+
+def config_to_json(config: GPT2Config) -> dict[str, Any]:
+    """The `config.json` that transformers reads."""
+    return {
+        "architectures": ["GPT2LMHeadModel"],
+        "model_type": "gpt2",
+        "activation_function": "gelu_new",
+        "vocab_size": config.vocab_size,
+        "n_positions": config.n_positions,
+        "n_ctx": config.n_positions,
+        "n_embd": config.n_embd,
+        "n_layer": config.n_layer,
+        "n_head": config.n_head,
+        "n_inner": config.n_inner,
+        "embd_pdrop": config.dropout,
+        "attn_pdrop": config.dropout,
+        "resid_pdrop": config.dropout,
+        "layer_norm_epsilon": config.layer_norm_epsilon,
+        "initializer_range": config.initializer_range,
+        "bos_token_id": config.eos_token_id,
+        "eos_token_id": config.eos_token_id,
+        "tie_word_embeddings": True,
+        "torch_dtype": "float32",
+    }

@@ -1,0 +1,145 @@
+"""The key of a rule: what decides whether its jobs run again.
+
+A key is a canonical JSON string of the rule's slice of the config and of a fingerprint of the code that it runs: its
+script and everything that it imports from this library, transitively. Comments, docstrings, formatting, line endings,
+the place of the checkout and the Python version do not count; relative imports, imports inside functions or by
+`import_module("name")`, package `__init__` files and data files declared in a module as `DATA_FILES` do.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from carryover.runtime.errors import BadInput
+
+LIBRARY = Path(__file__).resolve().parents[2]
+RUNTIME = Path("carryover", "runtime")  # what surrounds a job and changes no result: in no key
+
+
+def make_key(script: str | Path, config: Any) -> str:
+    """The key of a rule that runs `script` with this slice of the config."""
+    return canonical({"code": fingerprint(Path(script).resolve()), "config": config})
+
+
+def canonical(value: Any) -> str:
+    """JSON with sorted keys and no spaces. Raises TypeError for what JSON cannot hold and ValueError for NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+@lru_cache
+def fingerprint(script: Path, library: Path = LIBRARY) -> str:
+    """The first 16 hexadecimal digits of a SHA-256 over the script and its closure within `library`.
+
+    A file of the library counts under its name, the script and its data files by their content alone.
+    """
+    digest = hashlib.sha256(_content(script).encode())
+    for path in closure(script, library):
+        name = path.relative_to(library).as_posix() if path.is_relative_to(library) else path.name
+        digest.update(f"\0{name}\0{_content(path)}".encode())
+    return digest.hexdigest()[:16]
+
+
+def closure(script: Path, library: Path = LIBRARY) -> list[Path]:
+    """The library's files that `script` runs or reads, sorted, transitively; not the script itself."""
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        path = waiting.pop()
+        for needed in (*_imported(path, library), *_declared(path)):
+            if needed not in found:
+                found.add(needed)
+                waiting += [needed] if needed.suffix == ".py" else []
+    return sorted(found)
+
+
+@lru_cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_bytes(), filename=str(path))
+
+
+@lru_cache
+def _content(path: Path) -> str:
+    """What of a file counts: the tree of a module, the bytes of a data file, of text without its line endings."""
+    if path.suffix == ".py":
+        return canonical(_walk(_tree(path)))
+    content = path.read_bytes()
+    return hashlib.sha256(content if b"\0" in content else content.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _walk(node: Any) -> Any:
+    """A tree of lists and strings that is the same on every Python version and blind to docstrings.
+
+    Fields that are empty are left out: newer versions add fields, always empty for older syntax. Constants are in ASCII,
+    since which characters `repr` escapes follows each version's Unicode tables.
+    """
+    if isinstance(node, ast.AST):
+        fields = []
+        for name, value in ast.iter_fields(node):
+            if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                value = value[1:] if ast.get_docstring(node, clean=False) is not None else value
+            if isinstance(node, ast.JoinedStr):
+                value = _joined(value)
+            if name in ("type_comment", "kind") or value is None or value == []:
+                continue
+            fields.append([name, _walk(value)])
+        return [type(node).__name__, sorted(fields, key=lambda field: field[0])]
+    if isinstance(node, list):
+        return [_walk(item) for item in node]
+    return f"{type(node).__name__}:{node!a}"
+
+
+def _joined(parts: list[ast.expr]) -> list[ast.expr]:
+    """The parts of an f-string without empty text, which Python 3.12 puts after a nested format and others do not."""
+    return [part for part in parts if not (isinstance(part, ast.Constant) and part.value == "")]
+
+
+@lru_cache
+def _imported(path: Path, library: Path) -> set[Path]:
+    """The files of the library that the statements of `path` import, wherever they stand."""
+    if path.suffix != ".py":
+        return set()
+    names: set[str] = set()
+    inside = path.is_relative_to(library)
+    here = list(path.relative_to(library).parent.parts) if inside else []
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names.add(module)
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _name(node.func) in ("import_module", "__import__"):
+            names.update(str(name.value) for name in node.args[:1] if isinstance(name, ast.Constant))
+    files: set[Path] = set()
+    for name in names:
+        parts = name.split(".")
+        for depth in range(1, len(parts) + 1):
+            place = library.joinpath(*parts[:depth])
+            files.update(file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
+    return {file for file in files - {path} if not file.is_relative_to(library / RUNTIME)}
+
+
+def _name(node: ast.AST | None) -> str:
+    """The last part of a name: `b` of `b` and of `a.b`."""
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+def _declared(path: Path) -> set[Path]:
+    """The data files that a module declares: `DATA_FILES = ("name", ...)`, relative to the module.
+
+    Raises BadInput for one that is not there.
+    """
+    files: set[Path] = set()
+    for node in _tree(path).body if path.suffix == ".py" else ():
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and "DATA_FILES" in map(_name, targets):
+            files.update((path.parent / name).resolve() for name in ast.literal_eval(node.value))
+    if missing := sorted(str(file) for file in files if not file.is_file()):
+        raise BadInput(f"{path}: DATA_FILES names {missing[0]}, which is not there")
+    return files

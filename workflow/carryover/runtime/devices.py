@@ -1,0 +1,44 @@
+"""The device of a job: GPUs that it leases where it was given any and there are any, else the CPU with a fixed number of
+threads."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import torch
+
+from carryover.runtime.leases import lease
+
+log = logging.getLogger("carryover")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def choose_device(gpus: int, threads: int) -> torch.device:
+    """The device, and the number of threads set: it is part of what a result depends on, so never the machine's own.
+
+    Of several leased devices it is the first. No other device is visible from then on, to this process and those it starts.
+    """
+    torch.set_num_threads(threads)
+    # torch.use_deterministic_algorithms would also import PyTorch's compiler, to tell it: as long as importing PyTorch itself.
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a check of our code, not a need: it costs 2 % of a step
+    visible = visible_devices() if gpus else []
+    if leased := lease(gpus, visible):
+        os.environ[VISIBLE] = ",".join(leased)  # before CUDA starts: counting devices does not start it
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU's sums can differ from run to run
+        log.info("leased GPU %s of %s", ", ".join(leased), ", ".join(visible))
+    if leased and torch.cuda.is_available():
+        log.info("device: %s", torch.cuda.get_device_name())
+        return torch.device("cuda")
+    if gpus:
+        log.warning("gpu=%d was asked for, and no CUDA device is visible: running on the CPU", gpus)
+    return torch.device("cpu")
+
+
+def visible_devices() -> list[str]:
+    """The names of the CUDA devices that this process may use: those that a scheduler or user left visible, or all."""
+    left = os.environ.get(VISIBLE)
+    if left is None:
+        return [str(number) for number in range(torch.cuda.device_count())]
+    return [name for name in map(str.strip, left.split(",")) if name not in ("", "-1", "NoDevFiles")]

@@ -1,0 +1,259 @@
+"""The training loop, for pretraining and fine-tuning alike.
+
+The order of the examples is a function of seed and epoch alone, dropout of the seed, and a checkpoint holds everything
+else, so that a run that was killed ends in the same bits as one that was not. Losses stay on the device until a window
+of updates is over: no step waits for the one before it.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from carryover.data.prompts import XNLIDataset
+from carryover.evaluation.scoring import accuracy, score
+from carryover.models.gpt2 import GPT2Model
+from carryover.models.losses import tied_cross_entropy, tied_lookup
+from carryover.models.packing import move, pack
+from carryover.runtime import signals
+from carryover.runtime.errors import BadInput
+from carryover.runtime.progress import progress
+from carryover.training.adamw import FusedAdamW
+from carryover.training.checkpoints import Checkpoints
+
+log = logging.getLogger("carryover")
+POOL = 50  # batches by length: how many are sorted together, few enough that each epoch's batches are others
+WINDOW = 50  # updates between two points of the loss curve, and between two checks that the loss is a number
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. lr: the peak; warmup: the share of the updates over which it rises; clip: the largest gradient norm, 0
+    for any; schedule: `constant`, `linear` or `cosine` after the warm-up; precision: `fp32` or `bf16`; max_updates: where
+    training ends although epochs are left; batches: `shuffled`, or `by_length`, where rows of like length meet in a batch."""
+
+    lr: float
+    batch_size: int
+    epochs: int
+    weight_decay: float
+    betas: tuple[float, float]
+    eps: float
+    warmup: float
+    schedule: str
+    clip: float
+    precision: str
+    max_updates: int | None = None
+    batches: str = "shuffled"
+
+
+@dataclass
+class History:
+    """What a run leaves beside its weights: points of the loss curve, one entry an epoch, and the epoch that was kept."""
+
+    curve: list[dict[str, float]] = field(default_factory=list)
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+    @property
+    def train_loss(self) -> float:
+        """The mean loss of all updates since the start, in nats."""
+        return float(np.average([point["loss"] for point in self.curve], weights=[point["updates"] for point in self.curve]))
+
+
+Loss = Callable[[np.ndarray], Tensor]  # rows of the data to the mean loss over them
+EndOfEpoch = Callable[[], dict[str, Any]]  # facts about the model; `criterion`, where there, decides which epoch is kept
+
+
+def train(
+    model: GPT2Model,
+    rows: int,
+    loss_of: Loss,
+    at_epoch_end: EndOfEpoch,
+    recipe: Recipe,
+    seed: int,
+    checkpoints: Checkpoints,
+    lengths: np.ndarray | None = None,
+) -> History:
+    """Trains in place; the model ends as after its best epoch (the last, where epochs have no criterion).
+
+    lengths: the tokens of each row, for batches by length.
+
+    Raises BadInput where the loss stops being a number, within `WINDOW` updates of it.
+    """
+    device = next(model.parameters()).device
+    torch.manual_seed(seed)
+    optimizer = FusedAdamW(model.parameters(), recipe.lr, recipe.betas, recipe.eps, recipe.weight_decay)
+    per_epoch = math.ceil(rows / recipe.batch_size)
+    total = min(per_epoch * recipe.epochs, recipe.max_updates or per_epoch * recipe.epochs)
+    history, update, best, window = History(), 0, None, []
+    if state := checkpoints.load():
+        update, best, window = _restore(state, model, optimizer, history)
+    started = time.monotonic() - history.seconds
+    order_of: tuple[int, np.ndarray] = (-1, np.empty(0))
+    model.train()
+    with progress("training", total, update) as counter, signals.deferred():
+        while update < total:
+            epoch, batch = divmod(update, per_epoch)
+            if order_of[0] != epoch:
+                order_of = (epoch, epoch_order(rows, seed, epoch, recipe, lengths))
+            chosen = order_of[1][batch * recipe.batch_size : (batch + 1) * recipe.batch_size]
+            lr = learning_rate(recipe, update, total)
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+            ends = (update + 1) % per_epoch == 0 or update + 1 == total
+            point_due = len(window) + 1 == WINDOW or ends
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                loss = loss_of(chosen)
+            loss.backward()
+            if recipe.clip:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+            optimizer.step()
+            optimizer.zero_grad()
+            window.append(loss.detach())
+            update += 1
+            if point_due:
+                mean = _checked_mean(window, update, lr, batch)
+                examples = epoch * rows + min((batch + 1) * recipe.batch_size, rows)
+                point = {"step": update, "epoch": update / per_epoch, "examples": examples, "lr": lr, "loss": mean}
+                history.curve.append({**point, "updates": len(window)})
+                window = []
+                counter.advance(update - counter.done, loss=mean, lr=lr)
+            if ends:
+                best = _end_epoch(model, epoch + 1, at_epoch_end(), history, best)
+                model.train()
+            if update < total and checkpoints.due() and _is_finite(model):
+                history.seconds = time.monotonic() - started
+                checkpoints.save(update, _state(model, optimizer, history, update, best, window))
+    history.seconds = time.monotonic() - started
+    if best is not None:
+        model.load_state_dict(best)
+    return history
+
+
+def epoch_order(rows: int, seed: int, epoch: int, recipe: Recipe, lengths: np.ndarray | None = None) -> np.ndarray:
+    """The rows in the order in which this epoch, counted from 0, takes them, a batch after the other.
+
+    By length: `POOL` batches at a time of the shuffled rows are sorted by length, and then the batches are shuffled; one that
+    is not full stays the last.
+    """
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(rows)
+    if recipe.batches == "shuffled":
+        return order
+    assert lengths is not None
+    size = recipe.batch_size
+    pools = np.split(order, np.arange(POOL * size, rows, POOL * size))
+    order = np.concatenate([pool[np.argsort(lengths[pool], kind="stable")] for pool in pools])
+    full = rows // size
+    return np.concatenate([order[: full * size].reshape(full, size)[random.permutation(full)].ravel(), order[full * size :]])
+
+
+def learning_rate(recipe: Recipe, update: int, total: int) -> float:
+    """The learning rate of update number `update`, counted from 0, of `total`."""
+    rising = recipe.warmup * total
+    if update < rising:
+        return recipe.lr * min(1.0, (update + 1) / rising)
+    done = (update - rising) / max(1.0, total - rising)
+    if recipe.schedule == "linear":
+        return recipe.lr * (1 - done)
+    if recipe.schedule == "cosine":
+        return recipe.lr * 0.5 * (1 + math.cos(math.pi * done))
+    return recipe.lr
+
+
+def _checked_mean(window: list[Tensor], update: int, lr: float, batch: int) -> float:
+    losses = torch.stack(window).float().cpu()
+    if not torch.isfinite(losses).all():
+        first = update - len(losses) + int((~torch.isfinite(losses)).nonzero()[0]) + 1
+        raise BadInput(
+            f"the loss stopped being a number at update {first} (learning rate {lr:g}, batch {batch + 1} of its epoch at the "
+            "latest); nothing of this run is kept: lower the recipe's lr, or give it warmup or clip"
+        )
+    return float(losses.mean())
+
+
+def _is_finite(model: GPT2Model) -> bool:
+    """Whether all weights are numbers: a run that went on from others could only fail again."""
+    return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+
+
+def _end_epoch(model: GPT2Model, epoch: int, facts: dict[str, Any], history: History, best: dict | None) -> dict | None:
+    """Notes the epoch's facts; returns a copy of the weights where its criterion is the best so far."""
+    history.epochs.append({"epoch": epoch, **facts})
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in facts.items() if isinstance(value, float))
+    log.info("epoch %d: %s", epoch, shown)
+    criteria = [entry.get("criterion", float(entry["epoch"])) for entry in history.epochs]
+    if criteria[-1] <= max(criteria[:-1], default=-math.inf):
+        return best
+    history.best_epoch = epoch
+    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def _state(model, optimizer, history, update, best, window) -> dict[str, Any]:
+    return {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+        "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "update": update,
+        "best": best,
+        "window": [loss.cpu() for loss in window],
+        "history": vars(history),
+    }
+
+
+def _restore(state, model, optimizer, history) -> tuple[int, dict | None, list[Tensor]]:
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    if state["random_cuda"] is not None:
+        torch.cuda.set_rng_state(state["random_cuda"])
+    vars(history).update(state["history"])
+    device = next(model.parameters()).device
+    return state["update"], state["best"], [loss.to(device) for loss in state["window"]]
+
+
+def label_loss(model: GPT2Model, data: XNLIDataset, rows: np.ndarray) -> Tensor:
+    """The mean over these rows of -log p(label token | prompt), in nats, over the whole vocabulary."""
+    device = next(model.parameters()).device
+    batch = pack([data.prompt(row) for row in rows]).to(device)
+    targets = move(torch.from_numpy(data.targets(rows)), device)
+    tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
+    hidden = model.encode_ends(model.place(tokens, batch.positions), batch)
+    return tied_cross_entropy(hidden.float(), weight, targets)
+
+
+def finetune(
+    model: GPT2Model,
+    data: XNLIDataset,
+    dev: dict[str, XNLIDataset],
+    recipe: Recipe,
+    seed: int,
+    checkpoints: Checkpoints,
+    loop: Callable[..., History] = train,
+) -> History:
+    """Fine-tunes in place by next-token loss on the label token alone.
+
+    dev: the sets whose macro-average accuracy over the labels decides which epoch is kept, by language. loop: `train`, or
+    another with its arguments, such as that of several processes.
+    """
+
+    def loss_of(rows: np.ndarray) -> Tensor:
+        return label_loss(model, data, rows)
+
+    def at_epoch_end() -> dict[str, Any]:
+        by_language = {
+            language: accuracy(score(model, dataset, recipe.precision), dataset.labels) for language, dataset in dev.items()
+        }
+        return {"criterion": float(np.mean(list(by_language.values()))), "dev": by_language}
+
+    return loop(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, data.lengths)

@@ -1,0 +1,234 @@
+"""Tables that set one model or one quantity against another: settings, regimes, controls, calibration, correlation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from carryover.analysis import published, statistics
+from carryover.analysis.comparison import calibrate, compare, judge, judge_differences, score
+from carryover.analysis.predictions import FINE_TUNED, LABELS, Cell, Model
+from carryover.analysis.study import BASELINE, ENGLISH, OWN, ZERO_SHOT, Study
+from chapters.transfer.tables import DIFFERENCE, PUBLISHED, RUN, SCORE, facts, frame
+
+RECIPE = ["lr", "batch_size", "epochs", "weight_decay", "warmup", "schedule", "dropout", "precision"]
+SPENT = ["rows", "examples", "updates"]
+PREDICTORS = ("token_premium", "tokens_per_word", "tokens_per_character", "bytes_per_token")
+DELTA_ENDS = (("difference", ""), ("low", "_low"), ("high", "_high"))
+MAJORITY, HYPOTHESIS, SHUFFLED = "majority", "hypothesis only", "premises shuffled"
+
+
+def hyperparameters(study: Study) -> pd.DataFrame:
+    """The English model of every variant: dev and test accuracy, training loss, and its differences to the baseline."""
+    rows = []
+    for backbone in study.backbones():
+        models = [model for model in study.models("full", backbone) if model.method == FINE_TUNED and model.train == ENGLISH]
+        models = [model for model in models if study.cell(model, ENGLISH)]
+        baseline = next((model for model in models if model.variant == BASELINE), None)
+        for split in ("test", "dev"):
+            family = [_setting(study, model, split, baseline, len(models) - 1) for model in models]
+            family = [row for row in family if row]
+            judge(family, study.settings)
+            judge_differences([row for row in family if "p_mcnemar" in row], study.settings)
+            rows += family
+    columns = [
+        *(*RUN, "split", "seeds", *RECIPE, *SPENT, "train_loss", *SCORE, *DIFFERENCE),
+        *("published_train_loss", *PUBLISHED, "published_baseline", *(f"delta_{name}" for name, _ in DELTA_ENDS)),
+    ]
+    return frame(rows, columns)
+
+
+def _setting(study: Study, model: Model, split: str, baseline: Model | None, comparisons: int) -> dict[str, Any]:
+    """One row; `published_baseline` is the report's difference between this setting and its own baseline."""
+    if (cell := study.cell(model, ENGLISH, split)) is None:
+        return {}
+    record = study.record(model)
+    recipe = record.get("recipe", {})
+    row = facts(model, cell) | {"split": split} | {name: recipe.get(name) for name in RECIPE}
+    row |= {name: record.get(name) for name in (*SPENT, "train_loss")} | score(cell, study.settings)
+    against = study.cell(baseline, ENGLISH, split)
+    if against is not None and model != baseline:
+        row |= compare(cell, against, study.settings, comparisons)
+    theirs = published.for_recipe(study.published, recipe)
+    column = f"{split}_accuracy"
+    row |= published.set_beside(row, theirs.get(column), study.incomparable, (record.get("rows"), theirs.get("train_rows")))
+    if theirs:
+        row["published_train_loss"] = theirs["train_loss"]
+        base = published.for_recipe(study.published, recipe | published.BASELINE)
+        if theirs["setting"] != base["setting"]:
+            row |= _delta(row, theirs[column] - base[column])
+    return row
+
+
+def _delta(row: dict[str, Any], theirs: float) -> dict[str, Any]:
+    """The published difference to its baseline beside ours, where the accuracies behind both can be compared."""
+    beside = {"published_baseline": theirs}
+    if row["comparison"] == published.COMPARABLE and "difference" in row:
+        beside |= {f"delta_{name}": row[f"difference{end}"] - theirs for name, end in DELTA_ENDS}
+    return beside
+
+
+def differences(study: Study) -> pd.DataFrame:
+    """Every pair of regimes on every language, the first minus the second, with the examples and updates of both.
+
+    Holm over the languages of a pair; a joint model beside a model of one language shows transfer between languages,
+    positive or negative, read with what each has seen.
+    """
+    families: dict[tuple[str, str, str], list[tuple[str, Cell, Cell]]] = {}
+    for backbone in study.backbones():
+        for language in study.languages:
+            answered = [(name, study.cell(model, language)) for name, model in study.regimes(backbone, language)]
+            present = [(name, cell) for name, cell in answered if cell is not None]
+            for place, (other, second) in enumerate(present):
+                for regime, first in present[place + 1 :]:
+                    families.setdefault((backbone, regime, other), []).append((language, first, second))
+    rows = []
+    for (_, regime, other), pairs in families.items():
+        family = []
+        for language, first, second in pairs:
+            ours, theirs = study.record(first.model), study.record(second.model)
+            row = facts(first.model, first) | {"regime": regime, "other": other, "other_model": second.model.name}
+            row |= {"language": language, "seen": language in study.trained_on(first.model.train), "n": len(first.label)}
+            row |= {name: ours.get(name) for name in SPENT} | {f"other_{name}": theirs.get(name) for name in SPENT}
+            family.append(row | compare(first, second, study.settings, len(pairs)))
+        judge_differences(family, study.settings)
+        rows += family
+    other = ["other_examples", "other_updates"]
+    columns = [*RUN, "regime", "other", "other_model", "language", "seen", "n", *DIFFERENCE, "examples", "updates", *other]
+    return frame(rows, columns)
+
+
+def controls(study: Study) -> pd.DataFrame:
+    """What an accuracy is worth: the majority class, the hypothesis alone, and the same model with others' premises.
+
+    `difference` is the full model minus the control, paired by premise; Holm over the languages of a control.
+    """
+    families: dict[tuple[Model, str], list[dict[str, Any]]] = {}
+    settings = study.settings
+    for model in study.models():
+        if model.method != FINE_TUNED or model != study.stands_for(model.backbone, model.train):
+            continue
+        asked = [language for language in study.languages if study.cell(model, language) is not None]
+        for language in asked:
+            full = study.cell(model, language)
+            start = facts(model, full) | {"language": language, "full_accuracy": float(full.correct.mean())}
+            families.setdefault((model, MAJORITY), []).append(start | _majority(full))
+            blind = study.stands_for(model.backbone, model.train, "hypothesis")
+            for control, other, view in ((HYPOTHESIS, blind, "hypothesis"), (SHUFFLED, model, "shuffled")):
+                if (cell := study.cell(other, language, view=view)) is not None:
+                    row = start | {"control_model": other.name} | score(cell, settings)
+                    families.setdefault((model, control), []).append(row | compare(full, cell, settings, len(asked)))
+    for (_, control), rows in families.items():
+        for row in rows:
+            row["control"] = control
+        if control != MAJORITY:
+            judge(rows, settings)
+            judge_differences(rows, settings)
+    columns = [*RUN, "seeds", "language", "control", "control_model", *SCORE, "full_accuracy", *DIFFERENCE]
+    return frame((row for rows in families.values() for row in rows), columns)
+
+
+def _majority(cell: Cell) -> dict[str, Any]:
+    """The accuracy of always giving the commonest label, known without error for this test."""
+    commonest = LABELS[int(np.bincount(cell.label).argmax())]
+    return {"n": len(cell.label), "premises": len(cell.rows), "accuracy": cell.chance, "constant": commonest}
+
+
+def confusion(study: Study) -> pd.DataFrame:
+    """Gold label by answer, over all seeds, for the models that stand for a regime."""
+    rows = []
+    for model, language, cell in _regime_cells(study):
+        for gold, gold_name in enumerate(LABELS):
+            of_gold = cell.predicted[:, cell.label == gold]
+            for answer, answer_name in enumerate(LABELS):
+                count = int((of_gold == answer).sum())
+                share = count / of_gold.size if of_gold.size else None
+                row = facts(model, cell) | {"language": language, "gold": gold_name, "answer": answer_name}
+                rows.append(row | {"count": count, "share": share})
+    return frame(rows, [*RUN, "seeds", "language", "gold", "answer", "count", "share"])
+
+
+def calibration(study: Study) -> pd.DataFrame:
+    """Expected calibration error of the models that stand for a regime, before and after a temperature fitted on dev."""
+    rows = []
+    for model, language, cell in _regime_cells(study):
+        fitted = calibrate(cell, study.cell(model, language, "dev"), study.settings)
+        rows.append(facts(model, cell) | {"language": language} | fitted)
+    columns = [
+        *(*RUN, "seed", "language", "n", "ece", "ece_low", "ece_high", "nll", "temperature"),
+        *("ece_tempered", "ece_tempered_low", "ece_tempered_high", "nll_tempered"),
+    ]
+    return frame(rows, columns)
+
+
+def _regime_cells(study: Study) -> list[tuple[Model, str, Cell]]:
+    found = {}
+    for backbone in study.backbones():
+        for language in study.languages:
+            for _, model in study.regimes(backbone, language):
+                if (cell := study.cell(model, language)) is not None:
+                    found[model, language] = cell
+    return [(model, language, cell) for (model, language), cell in found.items()]
+
+
+def correlation(study: Study) -> pd.DataFrame:
+    """How each measure of the tokeniser goes with accuracy over the languages other than English, regime by regime.
+
+    Also with what fine-tuning gains over zero-shot. Measures are those of the dev text, which is parallel and which every
+    language has. Holm over the measures of a regime. `published`: the same from the report's zero-shot and fertility.
+    """
+    settings = study.settings
+    measures = study.fertility[study.fertility["text"] == "dev"].set_index("language")
+    rows = []
+    for backbone in study.backbones():
+        for (regime, outcome), reached in _outcomes(study, backbone).items():
+            family = []
+            for predictor in PREDICTORS:
+                x = [measures[predictor].get(language, np.nan) for language in reached]
+                found = statistics.spearman(
+                    np.array(x, dtype=float),
+                    np.array(list(reached.values())),
+                    settings.confidence,
+                    settings.resamples,
+                    settings.seed,
+                )
+                row = {"backbone": backbone, "regime": regime, "outcome": outcome, "predictor": predictor}
+                if (regime, outcome, predictor) == (ZERO_SHOT, "accuracy", "tokens_per_word"):
+                    row["published"] = published_correlation(study)
+                family.append(row | found._asdict() | {"languages": " ".join(reached)})
+            for row, p in zip(family, statistics.holm([row["p"] for row in family]), strict=True):
+                row["p_holm"] = p
+            rows += family
+    columns = ["backbone", "regime", "outcome", "predictor", "rho", "low", "high", "p", "p_holm", "n", "published", "languages"]
+    return frame(rows, columns)
+
+
+def _outcomes(study: Study, backbone: str) -> dict[tuple[str, str], dict[str, float]]:
+    """Accuracy, and gain over zero-shot, by regime and language."""
+    outcomes: dict[tuple[str, str], dict[str, float]] = {}
+    for language in study.languages:
+        if language == ENGLISH:
+            continue
+        reached = {regime: study.cell(model, language) for regime, model in study.regimes(backbone, language)}
+        start = reached.get(ZERO_SHOT)
+        for regime, cell in reached.items():
+            if cell is None:
+                continue
+            accuracy = float(cell.correct.mean())
+            outcomes.setdefault((regime, "accuracy"), {})[language] = accuracy
+            if regime != ZERO_SHOT and start is not None:
+                outcomes.setdefault((regime, "gain"), {})[language] = accuracy - float(start.correct.mean())
+    order = [ZERO_SHOT, OWN]
+    return dict(sorted(outcomes.items(), key=lambda item: (order.index(item[0][0]) if item[0][0] in order else 2, item[0])))
+
+
+def published_correlation(study: Study) -> float:
+    """Spearman's rho of the report's fertility and zero-shot accuracy over its languages other than English."""
+    zero_shot, fertility = study.published["zero_shot"], study.published["fertility"]
+    zero_shot = zero_shot[(zero_shot["source"] == published.REPORT) & (zero_shot["model"] == published.MODEL)]
+    fertility = fertility[fertility["source"] == published.REPORT]
+    columns = [zero_shot.set_index("language")["test_accuracy"], fertility.set_index("language")["tokens_per_word"]]
+    both = pd.concat(columns, axis=1).dropna().drop(index=ENGLISH)
+    return float(both.corr(method="spearman").iloc[0, 1])

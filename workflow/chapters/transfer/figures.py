@@ -1,0 +1,275 @@
+"""The figures: each from a table, returned with the rows that it shows. `carryover.reporting.style` has what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from carryover.analysis.comparison import ABOVE
+from carryover.analysis.predictions import read_csv, read_curves
+from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT
+from carryover.reporting.label_placement import label_points
+from carryover.reporting.style import LINES, MARKERS, Drawn, Look, chance, empty, errors, panels, styled
+
+
+@styled
+def regimes(table: pd.DataFrame, look: Look) -> Drawn:
+    """Accuracy by language and regime with intervals, grouped by family. Hollow marks show no evidence above chance."""
+    if table.empty:
+        return empty("no fine-tuned model has been tested", list(table.columns))
+    names = sorted(dict.fromkeys(table["regime"]), key=lambda name: {ZERO_SHOT: 0, OWN: 1}.get(name, 2))
+    figure, axes = panels(table["backbone"].nunique(), 3.6)
+    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+        order = look.ordered(list(dict.fromkeys(rows["language"])))
+        chance(axis, rows)
+        for place in range(0, len(order), 2):  # bands lead the eye from a mark to its language
+            axis.axvspan(place - 0.5, place + 0.5, color="#F1F1F1", linewidth=0, zorder=0)
+        for place, name in enumerate(names):
+            chosen = rows[rows["regime"] == name].set_index("language").reindex(order).dropna(subset=["accuracy"])
+            x = np.array([order.index(code) for code in chosen.index]) + (place - (len(names) - 1) / 2) * 0.72 / len(names)
+            colour, marker = look.colours[place % len(look.colours)], MARKERS[place % len(MARKERS)]
+            bars = {"fmt": "none", "ecolor": colour, "elinewidth": 1.3, "capsize": 2, "zorder": 4}
+            axis.errorbar(x, 100 * chosen["accuracy"], yerr=errors(chosen), **bars)
+            evident = (chosen["verdict"] == ABOVE).to_numpy()
+            style = {"linestyle": "none", "marker": marker, "markersize": 5.5, "markeredgecolor": colour, "zorder": 5}
+            for some, face in ((evident, colour), (~evident, "white")):
+                axis.plot(x[some], 100 * chosen["accuracy"][some], markerfacecolor=face, **style)
+            axis.plot([], [], markerfacecolor=colour, label=name, **style)
+        axis.set_xticks(range(len(order)), [look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor")
+        _family_borders(axis, order, look)
+        axis.set(ylabel="accuracy (%)", xlim=(-0.5, len(order) - 0.5))
+        axis.set_title(backbone if len(axes) > 1 else "", pad=16)
+        axis.margins(y=0.08)
+        axis.grid(axis="y", color="#DDDDDD", linewidth=0.6)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names) + 1))
+    columns = ["backbone", "regime", "language", "n", "accuracy", "low", "high", "chance", "verdict"]
+    return figure, table[columns]
+
+
+def _family_borders(axis: Axes, order: list[str], look: Look) -> None:
+    starts = [place for place, code in enumerate(order) if place == 0 or look.family(code) != look.family(order[place - 1])]
+    for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+        if start:
+            axis.axvline(start - 0.5, color="#bbbbbb", linewidth=0.7, zorder=0)
+        several = end - start > 1
+        placed = {"rotation": 0, "ha": "center"} if several else {"rotation": 30, "ha": "left"}
+        middle = (start + end - 1) / 2
+        axis.text(
+            middle, 1.01, look.family(order[start]), transform=axis.get_xaxis_transform(), fontsize=7.5, color="#333333", **placed
+        )
+
+
+@styled
+def zero_shot(table: pd.DataFrame, look: Look) -> Drawn:
+    """The English model on every language, by accuracy; hollow where there is no evidence above chance."""
+    if table.empty:
+        return empty("no English model has been tested", list(table.columns))
+    figure, axes = panels(table["backbone"].nunique(), 0.9 + 0.24 * table["language"].nunique())
+    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+        rows = rows.sort_values("accuracy", kind="stable")
+        y = np.arange(len(rows))
+        chance(axis, rows, vertical=True)
+        if rows["published"].notna().any():
+            same = (rows["comparison"] == "comparable").all()
+            label = "published" if same else "published (another model or other data)"
+            axis.plot(100 * rows["published"], y, "|", color=look.colours[5], markersize=11, markeredgewidth=1.6, label=label)
+        colour = look.colours[0]
+        axis.errorbar(100 * rows["accuracy"], y, xerr=errors(rows), fmt="none", ecolor=colour, elinewidth=1.2, capsize=2)
+        for evident, face, label in ((True, colour, "above chance"), (False, "white", "no evidence above chance")):
+            some = ((rows["verdict"] == ABOVE) == evident).to_numpy()
+            axis.plot(100 * rows["accuracy"][some], y[some], "o", markerfacecolor=face, markeredgecolor=colour, label=label)
+        axis.set_yticks(y, [look.name(code) for code in rows["language"]])
+        axis.set(xlabel="accuracy (%)", title=backbone if len(axes) > 1 else "")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    columns = ["backbone", "language", "n", "accuracy", "low", "high", "chance", "verdict", "published", "comparison"]
+    return figure, table[columns]
+
+
+def against(measure: str, words: str) -> Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame, Look], Drawn]:
+    """A figure of one measure of the tokeniser, called `words` on its axis, against zero-shot accuracy."""
+
+    @styled
+    def draw(zero_shot: pd.DataFrame, fertility: pd.DataFrame, correlation: pd.DataFrame, look: Look) -> Drawn:
+        dev = fertility[fertility["text"] == "dev"][["language", measure]]
+        table = zero_shot.merge(dev, on="language").dropna(subset=[measure])
+        columns = ["backbone", "language", measure, "n", "accuracy", "low", "high", "chance", "verdict"]
+        if table.empty:
+            return empty(f"no language has both a zero-shot accuracy and {words}", columns)
+        figure, axes = panels(table["backbone"].nunique(), 3.4)
+        for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+            chance(axis, rows)
+            axis.errorbar(rows[measure], 100 * rows["accuracy"], yerr=errors(rows), fmt="none", ecolor="#777777", elinewidth=1)
+            for place, (script, some) in enumerate(_scripts(rows, look)):
+                style = {
+                    "color": look.colours[place % len(look.colours)],
+                    "marker": MARKERS[place % len(MARKERS)],
+                    "label": script,
+                }
+                axis.plot(some[measure], 100 * some["accuracy"], linestyle="none", markeredgecolor="#222222", **style)
+            axis.set(xscale="log", xlabel=f"{words} (logarithmic)", ylabel="zero-shot accuracy (%)")
+            ticks = [
+                tick
+                for tick in (1, 1.5, 2, 3, 4, 6, 10, 20, 40)
+                if rows[measure].min() * 0.9 <= tick <= rows[measure].max() * 1.1
+            ]
+            axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.minorticks_off()
+            axis.margins(x=0.1, y=0.12)
+            label_points(axis, rows[measure], 100 * rows["accuracy"], [look.name(code) for code in rows["language"]])
+            axis.set_title(f"{backbone + ': ' if len(axes) > 1 else ''}{_rho(correlation, backbone, measure, look)}")
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+        return figure, table[columns]
+
+    return draw
+
+
+def _scripts(rows: pd.DataFrame, look: Look) -> list[tuple[str, pd.DataFrame]]:
+    """Rows by script: the commonest five by name, the rest together."""
+    scripts = rows["language"].map(dict(zip(look.languages["language"], look.languages["script"], strict=True)))
+    own = list(scripts.value_counts(sort=True).index[: len(MARKERS) - 1])
+    names = scripts.where(scripts.isin(own), "other scripts")
+    return [(name, rows[names == name]) for name in dict.fromkeys(names)]
+
+
+def _rho(correlation: pd.DataFrame, backbone: str, measure: str, look: Look) -> str:
+    facts = {"backbone": backbone, "regime": ZERO_SHOT, "outcome": "accuracy", "predictor": measure}
+    for column, value in facts.items():
+        correlation = correlation[correlation[column] == value]
+    if correlation.empty or pd.isna(correlation["rho"].iloc[0]):
+        return "too few languages for a correlation"
+    row = correlation.iloc[0]
+    ends = f"{look.confidence:.0%} interval {row['low']:.2f} to {row['high']:.2f}"
+    return f"Spearman's ρ {row['rho']:.2f} ({ends}), p {row['p']:.2g}, n = {row['n']} without English"
+
+
+@styled
+def pretraining(table: pd.DataFrame, look: Look) -> Drawn:
+    """Training loss with the validation loss at each epoch's end, and the cumulative average that was published."""
+    if table.empty:
+        return empty("this study pretrains nothing: its model was downloaded", list(table.columns))
+    figure, axes = panels(table["backbone"].nunique(), 2.9)
+    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+        axis.plot(rows["step"], rows["loss"], color=look.colours[0], linewidth=1.1, label="training loss")
+        axis.plot(
+            rows["step"],
+            rows["published_loss"],
+            color=look.colours[6],
+            linestyle=":",
+            label="as published: running mean, padding counted",
+        )
+        held = rows.dropna(subset=["validation_loss"])
+        axis.plot(held["step"], held["validation_loss"], "s--", color=look.colours[5], label="validation loss")
+        axis.set(xlabel="updates", ylabel="nats per token", title=backbone if len(axes) > 1 else "")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure, table
+
+
+@styled
+def finetuning(table: pd.DataFrame, look: Look) -> Drawn:
+    """The label's loss by examples seen: the English variants, and the other training texts."""
+    if table.empty:
+        return empty("nothing was fine-tuned", list(table.columns))
+    groups = [("trained on English, by variant", table[table["train"] == ENGLISH])]
+    groups.append(("trained on other texts", table[table["train"] != ENGLISH]))
+    groups = [(title, rows) for title, rows in groups if len(rows)]
+    figure, axes = panels(len(groups), 2.6)
+    several = table["backbone"].nunique() > 1
+    for axis, (title, rows) in zip(axes, groups, strict=True):
+        for place, ((backbone, variant, train, seed), run) in enumerate(rows.groupby(["backbone", "variant", "train", "seed"])):
+            name = f"{variant} {train}" if train != ENGLISH else variant
+            name += f", seed {seed}" if rows["seed"].nunique() > 1 else ""
+            line = {"color": look.colours[place % len(look.colours)], "linestyle": LINES[place // len(look.colours) % len(LINES)]}
+            smooth = run["loss"].rolling(max(1, len(run) // 40), min_periods=1).mean()
+            axis.plot(run["examples"], smooth, linewidth=1.1, label=f"{backbone} {name}" if several else name, **line)
+        axis.axhline(np.log(3), color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="three labels alike: ln 3")
+        low = min(table["loss"].quantile(0.01), np.log(3))  # the first updates, where the answer is not yet a label, are cut off
+        axis.set(xlabel="examples", ylabel="nats per label", ylim=(0.9 * low, 1.5 * np.log(3) - 0.5 * low))
+        axis.set_title(title)
+        axis.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=7.5)
+    return figure, table
+
+
+@styled
+def transfer_matrix(table: pd.DataFrame, look: Look) -> Drawn:
+    """Trained on by tested on; a frame where the model has seen the language, grey figures without evidence above chance."""
+    if table.empty:
+        return empty("no model has been tested", list(table.columns))
+    figure, axes = panels(table["backbone"].nunique(), 1.1 + 0.3 * table["train"].nunique())
+    low, high = 100 * table["accuracy"].min(), 100 * table["accuracy"].max()
+    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+        order = look.ordered(list(dict.fromkeys(rows["language"])))
+        trains = list(dict.fromkeys(rows["train"]))
+        values = rows.pivot_table(index="train", columns="language", values="accuracy").reindex(trains)[order]
+        mesh = axis.pcolormesh(
+            100 * values.to_numpy(), cmap="Blues", vmin=min(low, 30), vmax=high, edgecolors="white", linewidth=0.8
+        )
+        for row in rows.to_dict("records"):
+            x, y = order.index(row["language"]), trains.index(row["train"])
+            share = (100 * row["accuracy"] - min(low, 30)) / max(high - min(low, 30), 1e-9)
+            evident = row["verdict"] == ABOVE
+            colour = "white" if share > 0.6 else "#111111" if evident else "#555555"
+            face = {"fontweight": "bold"} if evident else {"fontstyle": "italic"}
+            axis.text(
+                x + 0.5, y + 0.5, f"{100 * row['accuracy']:.0f}", ha="center", va="center", fontsize=8, color=colour, **face
+            )
+            if row["seen"]:
+                axis.add_patch(Rectangle((x + 0.04, y + 0.04), 0.92, 0.92, fill=False, edgecolor="#D55E00", linewidth=1.6))
+        axis.set_xticks(
+            np.arange(len(order)) + 0.5, [look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor"
+        )
+        names = [look.name(name) if name != "none" else "not fine-tuned" for name in trains]
+        axis.set_yticks(np.arange(len(trains)) + 0.5, names)
+        axis.invert_yaxis()
+        axis.tick_params(length=0)
+        axis.set(xlabel="tested on", ylabel="trained on", title=backbone if len(axes) > 1 else "")
+        figure.colorbar(mesh, ax=axis, label="accuracy (%)", fraction=0.03, pad=0.01)
+    return figure, table
+
+
+@styled
+def confusion(table: pd.DataFrame, look: Look) -> Drawn:
+    """Gold label by answer of the English model, one panel a language; rows sum to 100 %."""
+    table = table[table["train"] == ENGLISH]
+    if table.empty:
+        return empty("no English model has been tested", list(table.columns))
+    shown = [(backbone, code) for backbone, rows in table.groupby("backbone") for code in dict.fromkeys(rows["language"])]
+    figure, axes = panels(len(shown), 1.55, columns=5)
+    labels = list(dict.fromkeys(table["gold"]))
+    for place, (axis, (backbone, code)) in enumerate(zip(axes, shown, strict=True)):
+        rows = table[(table["backbone"] == backbone) & (table["language"] == code)]
+        values = 100 * rows.pivot_table(index="gold", columns="answer", values="share").reindex(labels)[labels].to_numpy()
+        axis.pcolormesh(values, cmap="Blues", vmin=0, vmax=100, edgecolors="white", linewidth=0.8)
+        for (y, x), share in np.ndenumerate(values):
+            if np.isfinite(share):
+                colour = "white" if share > 60 else "#111111"
+                axis.text(x + 0.5, y + 0.5, f"{share:.0f}", ha="center", va="center", fontsize=8, color=colour)
+        axis.set_xticks([0.5, 1.5, 2.5], [label[0].upper() for label in labels])
+        axis.set_yticks([0.5, 1.5, 2.5], [label[0].upper() for label in labels])
+        axis.tick_params(length=0)
+        axis.invert_yaxis()
+        axis.set_title(look.name(code) if table["backbone"].nunique() == 1 else f"{backbone}: {look.name(code)}")
+        axis.set_aspect("equal")
+        axis.set(ylabel="gold" if place % 5 == 0 else "", xlabel="answer" if place >= len(shown) - 5 else "")
+    return figure, table
+
+
+def draw(tables: Mapping[str, pd.DataFrame], curves: Iterable[Path], pretrained: Iterable[Path], look: Look) -> dict[str, Drawn]:
+    """Every figure by name. tables: the study's; curves, pretrained: loss curves of fine-tuning runs and of backbones."""
+    backbones = [read_csv(path).assign(backbone=path.parent.name) for path in pretrained]
+    losses = pd.concat(backbones, ignore_index=True) if backbones else pd.DataFrame(columns=["backbone", "step", "loss"])
+    tokeniser = [tables[name] for name in ("zero_shot", "fertility", "correlation")]
+    return {
+        "regimes": regimes(tables["regimes"], look),
+        "zero_shot": zero_shot(tables["zero_shot"], look),
+        "premium": against("token_premium", "token premium over English")(*tokeniser, look),
+        "fertility": against("tokens_per_word", "tokens per whitespace word")(*tokeniser, look),
+        "pretraining": pretraining(losses, look),
+        "finetuning": finetuning(read_curves(curves), look),
+        "transfer_matrix": transfer_matrix(tables["transfer_matrix"], look),
+        "confusion": confusion(tables["confusion"], look),
+    }

@@ -1,0 +1,150 @@
+"""Tables that set this study beside others: the report's per-language table, other public runs, and the literature.
+
+Where the model, the training text or the amount of it differs, a row says so and gives no difference.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from carryover.analysis import published, statistics
+from carryover.analysis.comparison import compare, judge, judge_differences, score
+from carryover.analysis.predictions import Cell, Model, paired, resampled_accuracy
+from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT, Study
+from chapters.transfer.tables import DIFFERENCE, PUBLISHED, RUN, SCORE, facts, frame
+
+MEAN = "mean"  # in place of a language: over all languages with a model of their own
+IMPROVED = ["improvement_published", "improvement_difference", "improvement_low", "improvement_high", "improvement_comparison"]
+OURS = ["regime", "n", "accuracy", "low", "high"]
+
+
+def per_language(study: Study) -> pd.DataFrame:
+    """Models of single languages as the report tabulates them: zero-shot, dev, test and the improvement, ours and theirs.
+
+    The last row of each backbone is the mean improvement over its languages, which the report states too.
+    """
+    table = []
+    for backbone in study.backbones():
+        rows, gains = [], []
+        for language in study.languages:
+            model, english = study.stands_for(backbone, language), study.english(backbone)
+            cell, start = study.cell(model, language), study.cell(english, language)
+            if language != ENGLISH and cell is not None and start is not None:
+                rows.append(facts(model, cell) | {"language": language, "cell": cell, "start": start})
+        for row in rows:
+            gains.append(_fill(study, row, len(rows)))
+        judge(rows, study.settings)
+        judge_differences(rows, study.settings)
+        table += [*rows, _mean(study, backbone, rows, gains)] if rows else []
+    columns = [*RUN, "seeds", "language", "zero_shot", "dev_accuracy", *SCORE, *DIFFERENCE]
+    columns += ["published_zero_shot", "published_dev", *PUBLISHED, *IMPROVED]
+    return frame(table, columns)
+
+
+def _fill(study: Study, row: dict[str, Any], comparisons: int) -> np.ndarray:
+    """Fills one language's row; returns its improvement in each bootstrap resample."""
+    cell, start, language = row.pop("cell"), row.pop("start"), row["language"]
+    dev = study.cell(cell.model, language, "dev")
+    row |= {"zero_shot": float(start.correct.mean()), "dev_accuracy": float(dev.correct.mean()) if dev else None}
+    row |= score(cell, study.settings) | compare(cell, start, study.settings, comparisons)
+    theirs = published.per_language(study.published, language)
+    spent = (study.record(cell.model).get("rows"), theirs.pop("rows", None))
+    row |= published.set_beside(row, theirs.get("published_test"), study.incomparable, spent)
+    row |= {name: theirs.get(name) for name in ("published_zero_shot", "published_dev")}
+    row |= _improvement(row, theirs.get("published_improvement"), row["comparison"])
+    first, second = paired(cell, start)
+    return resampled_accuracy(first, study.settings) - resampled_accuracy(second, study.settings)
+
+
+def _improvement(row: dict[str, Any], reference: float | None, comparison: str) -> dict[str, Any]:
+    """Our improvement beside the published one, where the accuracies behind them can be compared."""
+    if reference is None:
+        return {}
+    beside = {"improvement_published": reference, "improvement_comparison": comparison}
+    if comparison == published.COMPARABLE:
+        names = {"difference": "difference", "low": "difference_low", "high": "difference_high"}
+        beside |= {f"improvement_{ours}": row[theirs] - reference for ours, theirs in names.items()}
+    return beside
+
+
+def _mean(study: Study, backbone: str, rows: list[dict[str, Any]], gains: list[np.ndarray]) -> dict[str, Any]:
+    low, high = statistics.interval(np.mean(gains, axis=0), study.settings.confidence)
+    mean = float(np.mean([row["difference"] for row in rows]))
+    row = {"backbone": backbone, "language": MEAN, "difference": mean, "difference_low": low, "difference_high": high}
+    theirs = published.mean_improvement(study.published)
+    same = {row["language"] for row in rows} == set(theirs.index)
+    reasons = [row["comparison"] for row in rows if row["comparison"] not in (published.COMPARABLE, published.NOTHING)]
+    comparison = reasons[0] if reasons else published.COMPARABLE if same else f"{published.NOT_COMPARABLE}: other languages"
+    return row | _improvement(row, float(theirs.mean()), comparison)
+
+
+def public_runs(study: Study) -> pd.DataFrame:
+    """Every public run of the course: English settings, zero-shot, single languages, and several together."""
+    table = []
+    for backbone in study.backbones():
+        english = study.english(backbone)
+        for run in published.runs(study.published):
+            language, regime, note = run["language"], run["regime"], ""
+            if regime == published.SETTING:
+                model = _same_setting(study, backbone, run)
+                note = "" if model else "no run of this setting here"
+                model, regime = model or english, ENGLISH
+            elif regime in (ZERO_SHOT, OWN):
+                model = english if regime == ZERO_SHOT else study.stands_for(backbone, language)
+            else:
+                model = next((m for m in study.joint_models(backbone) if _same(study, m, run["trained_on"])), None)
+            ours = _ours(study, model, language) if language in study.languages else {}
+            spent = (study.record(model).get("rows") if model else None, run["rows"])
+            reason = study.incomparable or run["reason"] or note
+            beside = published.set_beside(ours, run["accuracy"], reason, spent) if ours else _without(run["accuracy"])
+            named = {name: run[name] for name in ("source", "setting", "trained_on", "rows", "language")}
+            table.append({"backbone": backbone, "regime": regime} | named | ours | beside)
+    columns = ["backbone", "source", "setting", "trained_on", "rows", "language", *OURS, *PUBLISHED]
+    return frame(table, columns)
+
+
+def _same_setting(study: Study, backbone: str, run: dict[str, Any]) -> Model | None:
+    """The English model of this learning rate and batch size, where the study has one."""
+    for model in study.models("full", backbone):
+        recipe = study.record(model).get("recipe", {})
+        if model.train == ENGLISH and all(recipe.get(name) == run[name] for name in published.BASELINE):
+            return model
+    return None
+
+
+def _same(study: Study, model: Model, languages: str) -> bool:
+    return set(study.trained_on(model.train)) == set(languages.split())
+
+
+def _ours(study: Study, model: Model | None, language: str) -> dict[str, Any]:
+    cell: Cell | None = study.cell(model, language)
+    return {name: value for name, value in score(cell, study.settings).items() if name in OURS} if cell else {}
+
+
+def _without(reference: float) -> dict[str, Any]:
+    return {"published": reference, "comparison": f"{published.NOT_COMPARABLE}: no such model in this study"}
+
+
+def literature(study: Study) -> pd.DataFrame:
+    """Well-known models on the same test sets, beside our accuracy in the nearest regime. Their models are others throughout."""
+    table = []
+    for backbone in study.backbones():
+        joint = study.joint_models(backbone)
+        for row in study.published["literature"].to_dict("records"):
+            language, setting = row["language"], row["setting"]
+            if language not in study.languages:
+                continue
+            if setting == "translate-train":
+                regime, model = OWN, study.stands_for(backbone, language)
+            elif setting == "translate-train-all":
+                regime, model = (study.joint_name(joint[-1], joint), joint[-1]) if joint else ("", None)
+            else:
+                regime, model = ZERO_SHOT, study.english(backbone)
+            beside = {"published": row["accuracy"], "comparison": f"{published.NOT_COMPARABLE}: {published.unlike(row['model'])}"}
+            ours = _ours(study, model, language)
+            named = {"model": row["model"], "setting": setting, "source": row["source"], "language": language}
+            table.append({"backbone": backbone, "regime": regime if ours else None} | named | ours | beside)
+    return frame(table, ["backbone", "language", "model", "setting", "published", *OURS, "comparison", "source"])

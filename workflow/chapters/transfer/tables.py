@@ -1,0 +1,292 @@
+"""The tables of a study: one function each, from the evidence to rows. Each accuracy has its n and its interval.
+
+Every table is always written; one without rows has only its header, so that what a study lacks shows as an empty table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from carryover.analysis import published, statistics
+from carryover.analysis.comparison import compare, judge, judge_differences, score
+from carryover.analysis.predictions import LABELS, Cell, Model
+from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT, Study
+
+RUN = ["backbone", "method", "variant", "train"]
+SCORE = ["n", "premises", "accuracy", "low", "high", "chance", "p_chance", "p_holm", "verdict", "constant"]
+GREEDY = ["greedy_accuracy", "invalid"]
+DIFFERENCE = [
+    "difference",
+    "difference_low",
+    "difference_high",
+    "only_this",
+    "only_other",
+    "p_mcnemar",
+    "p_difference",
+    "detectable",
+    "finding",
+]
+PUBLISHED = ["published", "published_difference", "published_low", "published_high", "comparison"]
+SPENT = ["rows", "examples", "updates"]
+WHOLE = {
+    *("n", "premises", "seed", "seeds", "only_this", "only_other", "rows", "examples", "updates", "tokens", "parameters"),
+    *("model_bytes", "words", "characters", "bytes", "count", "used", "unusable", "premise_cut", "hypothesis_cut", "models"),
+    *("lines", "positions_seen", "public_runs", "other_examples", "other_updates", "batch_size", *LABELS),
+    *("joint_examples", "single_examples", "joint_updates", "single_updates"),
+}  # columns of whole numbers, which stay whole beside empty fields
+
+
+def frame(rows: Iterable[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Rows as a table with exactly these columns; what a row lacks is empty."""
+    table = pd.DataFrame(list(rows), columns=columns)
+    return table.astype({name: "Int64" for name in columns if name in WHOLE})
+
+
+def facts(model: Model, cell: Cell | None = None) -> dict[str, Any]:
+    """What identifies a row's model, and its seeds where they are taken together."""
+    return model._asdict() | ({"seeds": len(cell.seeds), "seed": cell.seeds[0]} if cell else {})
+
+
+def accuracy(study: Study) -> pd.DataFrame:
+    """Every prediction file: one model, one seed, one view, one split, one language. Holm over its languages."""
+    families: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for (model, asked), cell in study.cells.items():
+        for place, seed in enumerate(cell.seeds):
+            one = cell.one_seed(place)
+            binomial = statistics.binomial_p(one.correct.sum(), len(one.label), one.chance)
+            row = facts(model) | asked._asdict() | {"seed": seed} | score(one, study.settings) | {"p_binomial": binomial}
+            families.setdefault((model, seed, asked.view, asked.split), []).append(row)
+    for rows in families.values():
+        judge(rows, study.settings)
+    columns = [*RUN, "seed", "view", "split", "language", *SCORE, "p_binomial", *GREEDY]
+    return frame((row for rows in families.values() for row in rows), columns)
+
+
+def seeds(study: Study) -> pd.DataFrame:
+    """Models with several seeds: mean, standard deviation over seeds, and the interval over seeds and premises."""
+    rows = []
+    for (model, asked), cell in study.cells.items():
+        if len(cell.seeds) > 1:
+            each = cell.correct.mean(axis=1)
+            spread = {"sd": float(each.std(ddof=1)), "lowest": float(each.min()), "highest": float(each.max())}
+            rows.append(facts(model, cell) | asked._asdict() | score(cell, study.settings) | spread)
+    columns = [*RUN, "view", "split", "language", "seeds", "n", "premises", "accuracy", "low", "high", "sd", "lowest", "highest"]
+    return frame(rows, columns)
+
+
+def zero_shot(study: Study) -> pd.DataFrame:
+    """The English model on every language, with the report's categories and what other public runs found."""
+    bounds = study.config["zero_shot_categories"]
+    table = []
+    for backbone in study.backbones():
+        rows = []
+        for language in study.languages:
+            model = study.english(backbone)
+            if (cell := study.cell(model, language)) is None:
+                continue
+            row = facts(model, cell) | {"language": language} | score(cell, study.settings)
+            row["category"] = _category(row["accuracy"], bounds)
+            others = published.zero_shot(study.published, language)
+            if others["published"] is not None:
+                row["published_category"] = _category(others["published"], bounds)
+            spent = (study.record(model).get("rows"), published.expected_english(study.published)[3])
+            rows.append(row | others | published.set_beside(row, others["published"], study.incomparable, spent))
+        judge(rows, study.settings)
+        table += rows
+    columns = [*RUN, "seeds", "language", *SCORE, *GREEDY, "category", "published_category", *PUBLISHED]
+    return frame(table, [*columns, "public_low", "public_high", "public_runs"])
+
+
+def _category(accuracy: float, bounds: dict[str, float]) -> str:
+    """The report's category, by this study's cut-offs."""
+    return next((name for name in ("good", "moderate") if accuracy >= bounds[name]), "poor")
+
+
+def fertility(study: Study) -> pd.DataFrame:
+    """Tokens per word, character and byte, the report's groups by this study's cut-offs, and the published values.
+
+    Intervals are normal, from the standard errors that the fertility stage counted over sentences. The published fertility
+    was counted on training text, so it stands beside that alone.
+    """
+    bounds, far = study.config["fertility_groups"], statistics.normal_quantile(study.settings.confidence)
+    order = {language: place for place, language in enumerate(study.languages)}
+    table = study.fertility[study.fertility["language"].isin(order)]
+    rows = []
+    for row in sorted(table.to_dict("records"), key=lambda row: (row["text"], order[row["language"]])):
+        words = row["tokens_per_word"]
+        row["group"] = "Low" if words < bounds["low"] else "Medium" if words < bounds["medium"] else "High"
+        for name, measure in (("word", "tokens_per_word"), ("premium", "token_premium")):
+            reach = far * row[f"{measure}_se"]
+            row |= {f"{name}_low": row[measure] - reach, f"{name}_high": row[measure] + reach}
+        if row["text"] == "train":
+            row |= published.fertility(study.published, row, study.config["fertility_not_comparable_because"])
+        rows.append(row)
+    columns = [
+        *("language", "text", "rows", "words", "tokens", "characters", "bytes", "tokens_per_word", "word_low", "word_high"),
+        *("tokens_per_character", "bytes_per_token", "token_premium", "premium_low", "premium_high", "group"),
+        *("published", "published_group", "published_difference", "published_low", "published_high", "comparison"),
+    ]
+    return frame(rows, columns)
+
+
+def regimes(study: Study) -> pd.DataFrame:
+    """Each language under each regime, with its difference to zero-shot. Holm over the languages of a regime."""
+    families: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for backbone in study.backbones():
+        for language in study.languages:
+            for regime, model in study.regimes(backbone, language):
+                if (cell := study.cell(model, language)) is not None:
+                    row = facts(model, cell) | {"regime": regime, "language": language, "cell": cell}
+                    families.setdefault((backbone, regime), []).append(row)
+    for (backbone, regime), rows in families.items():
+        for row in rows:
+            _fill_regime(study, backbone, regime, row, len(rows))
+        judge(rows, study.settings)
+        judge_differences([row for row in rows if "p_mcnemar" in row], study.settings)
+    columns = [*RUN, "regime", "language", "seeds", *SPENT, "seen", *SCORE, *GREEDY, *DIFFERENCE, *PUBLISHED]
+    return frame((row for rows in families.values() for row in rows), columns)
+
+
+def _fill_regime(study: Study, backbone: str, regime: str, row: dict[str, Any], comparisons: int) -> None:
+    cell, language = row["cell"], row["language"]
+    trained = study.trained_on(row["train"])
+    record = study.record(cell.model)
+    row |= {"seen": language in trained} | {name: record.get(name) for name in SPENT}
+    row |= score(cell, study.settings)
+    baseline = study.cell(study.english(backbone), language)
+    if regime != ZERO_SHOT and baseline is not None:
+        row |= compare(cell, baseline, study.settings, comparisons)
+    if regime == ZERO_SHOT:
+        reference = published.zero_shot(study.published, language)["published"]
+        theirs = published.expected_english(study.published)[3]
+    elif regime == OWN:
+        reference, theirs = published.own_model(study.published, language)
+    else:
+        reference, theirs = published.joint_model(study.published, language, trained)
+        theirs = theirs * len(trained) if theirs is not None else None
+    row |= published.set_beside(row, reference, study.incomparable, (record.get("rows"), theirs))
+
+
+def transfer_matrix(study: Study) -> pd.DataFrame:
+    """Trained on by tested on: the model that stands for each training text, and the pretrained model as it is."""
+    rows = []
+    for backbone in study.backbones():
+        trains = sorted({model.train for model in study.models("full", backbone)}, key=lambda name: _order(study, name))
+        models = [study.as_it_is(backbone), *(study.stands_for(backbone, train) for train in trains)]
+        for model in models:
+            family = []
+            for language in study.languages:
+                if (cell := study.cell(model, language)) is not None:
+                    seen = {"seen": model.method != "none" and language in study.trained_on(model.train)}
+                    family.append(facts(model, cell) | {"language": language} | seen | score(cell, study.settings))
+            judge(family, study.settings)
+            rows += family
+    return frame(rows, [*RUN, "seeds", "language", "seen", *SCORE])
+
+
+def _order(study: Study, train: str) -> tuple[int, int, str]:
+    """English first, then single languages in the report's order, then lists by their length."""
+    languages = study.trained_on(train)
+    place = study.languages.index(train) if train in study.languages else len(study.languages)
+    return (0 if train == ENGLISH else len(languages), place, train)
+
+
+def costs(study: Study) -> pd.DataFrame:
+    """What each run saw, took and left on the disk."""
+    rows = []
+    for (model, seed), record in sorted(study.training.items()):
+        spent = {name: record.get(name) for name in ("tokens", "parameters", "seconds", "model_bytes", "peak_memory_mb")}
+        spent |= {name: record.get(name) for name in (*SPENT, "train_loss", "best_epoch")}
+        rows.append(facts(model) | {"seed": seed, "languages": " ".join(record.get("languages", []))} | spent)
+    columns = [
+        *(*RUN, "seed", "languages", *SPENT, "tokens", "parameters"),
+        *("best_epoch", "train_loss", "seconds", "peak_memory_mb", "model_bytes"),
+    ]
+    return frame(rows, columns)
+
+
+def one_or_many(study: Study) -> pd.DataFrame:
+    """Each joint model against the models of its single languages together: the same languages, one model or many.
+
+    `languages` are those of the joint model that have a model of their own (English: the zero-shot model); `accuracy` is
+    the mean over them, without an interval since it averages different tests.
+    """
+    rows = []
+    for backbone in study.backbones():
+        among = study.joint_models(backbone)
+        for joint in among:
+            single = {language: study.stands_for(backbone, language) for language in study.trained_on(joint.train)}
+            single = {language: model for language, model in single.items() if model and study.cell(model, language)}
+            if single and study.record(joint) and all(study.record(model) for model in single.values()):
+                for approach, models in (("one model", dict.fromkeys(single, joint)), ("many models", single)):
+                    named = {"backbone": backbone, "regime": study.joint_name(joint, among), "approach": approach}
+                    rows.append(named | _spent(study, models))
+    columns = [
+        *("backbone", "regime", "approach", "models", "languages", "rows", "examples", "updates"),
+        *("seconds", "model_bytes", "peak_memory_mb", "accuracy"),
+    ]
+    return frame(rows, columns)
+
+
+def _spent(study: Study, models: dict[str, Model]) -> dict[str, Any]:
+    records = [study.record(model) for model in set(models.values())]
+    totals = {name: sum(record.get(name) or 0 for record in records) for name in (*SPENT, "seconds", "model_bytes")}
+    cells = [study.cell(model, language) for language, model in models.items()]
+    reached = [float(cell.correct.mean()) for cell in cells if cell is not None]
+    return totals | {
+        "models": len(records),
+        "languages": " ".join(models),
+        "peak_memory_mb": max(record.get("peak_memory_mb") or 0 for record in records),
+        "accuracy": sum(reached) / len(reached) if reached else None,
+    }
+
+
+def data(corpus: list[dict[str, Any]], tokens: list[dict[str, Any]], languages: list[str]) -> pd.DataFrame:
+    """Rows of each language and split, labels, and what truncation cut in the full view."""
+    cut = {(one["language"], split): facts for one in tokens if one["view"] == "full" for split, facts in one["splits"].items()}
+    rows = []
+    for one in sorted(corpus, key=lambda one: languages.index(one["language"]) if one["language"] in languages else -1):
+        for split, counts in one["splits"].items():
+            labels = dict(zip(LABELS, counts["labels"], strict=True))
+            beside = cut.get((one["language"], split), {})
+            rows.append(beside | counts | labels | {"language": one["language"], "split": split})
+    columns = [
+        *("language", "split", "rows", "used", "unusable", *LABELS),
+        *("premise_cut", "hypothesis_cut", "mean_tokens", "beyond_pretraining"),
+    ]
+    return frame(rows, columns)
+
+
+def pretraining(records: dict[str, dict[str, Any]], study: Study) -> pd.DataFrame:
+    """Pretraining of each backbone, its validation loss beside the quantity that was published."""
+    figures = study.published["pretraining"]
+    others = {
+        "published": published.value(figures, "global_average_train_loss", source=published.REPORT),
+        "public_low": figures["global_average_train_loss"].min(),
+        "public_high": figures["global_average_train_loss"].max(),
+        "public_runs": len(figures),
+    }
+    columns = [
+        *("backbone", "parameters", "lines", "tokens", "updates", "seconds", "positions_seen"),
+        *("train_loss", "validation_loss", "validation_perplexity", "published_loss"),
+        *others,
+    ]
+    return frame(({"backbone": name} | record | others for name, record in sorted(records.items())), columns)
+
+
+def selection(proposal: dict[str, Any] | None) -> pd.DataFrame:
+    """The proposal beside the languages that the study lists for training."""
+    columns = [
+        *("language", "dev_accuracy", "low", "high", "p_holm", "tokens_per_word", "token_premium"),
+        *("tier", "selected", "listed", "reason"),
+    ]
+    rows = proposal["languages"] if proposal else []
+    return frame((row | {"listed": row["language"] in proposal["listed"]} for row in rows), columns)
+
+
+def parity(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Our hidden states against those of the reference library, for each backbone."""
+    return frame(records, ["backbone", "max_difference", "tolerance", "transformers", "passed"])
