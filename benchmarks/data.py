@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from carryover.data import mini, tokenizer, xnli
 from carryover.data.fetch import MIRROR
 from carryover.data.prompts import XNLIDataset, tokenize
-from carryover.planning.config import load_schema
+from carryover.planning.schema import load_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULTS = load_schema()["properties"]["tokens"]["properties"]

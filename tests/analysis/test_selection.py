@@ -9,7 +9,8 @@ import yaml
 
 from carryover.analysis.selection import Thresholds, adopting_overlay, propose
 from carryover.planning import runs
-from carryover.planning.config import load_schema, resolve
+from carryover.planning.config import resolve
+from carryover.planning.schema import load_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = {"alpha": 0.05, "most": 8, "fewest": 0, "premium": 5.0}

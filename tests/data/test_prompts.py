@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from carryover.data import prompts, tokenizer
-from carryover.planning.config import load_schema
+from carryover.planning.schema import load_schema
 from carryover.runtime.errors import BadInput
 
 TEMPLATES = load_schema()["properties"]["tokens"]["properties"]["templates"]["default"]

@@ -152,7 +152,8 @@ def test_a_name_that_is_no_name_is_refused_in_one_line(place, name):
     """Names become parts of paths and of commands: the schema lets letters, digits, dots, dashes and underscores through."""
     from snakemake.utils import update_config
 
-    from carryover.planning.config import load_schema, resolve
+    from carryover.planning.config import resolve
+    from carryover.planning.schema import load_schema
     from carryover.runtime.errors import BadInput
 
     if (place, name) == ("fetch.files.xnli.path", "a/b"):

@@ -21,8 +21,9 @@ import yaml
 from carryover.data import xnli
 from carryover.data.fetch import fetch
 from carryover.models.gpt2 import GPT2Model
-from carryover.planning.config import load_schema, resolve
+from carryover.planning.config import resolve
 from carryover.planning.keys import canonical
+from carryover.planning.schema import load_schema
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
 from carryover.training.checkpoints import Checkpoints

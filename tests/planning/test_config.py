@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 import yaml
 
-from carryover.planning.config import load_schema, recipe_of, resolve
+from carryover.planning.config import recipe_of, resolve
+from carryover.planning.schema import load_schema
 from carryover.runtime.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,17 +67,9 @@ def test_the_schema_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_defaults_are_filled_at_every_depth():
+def test_defaults_are_filled_at_every_depth(least):
     config = resolve(
-        {
-            "study": "least",
-            "languages": ["en"],
-            "fetch": {"files": {name: {"path": name, "url": name} for name in ("xnli", "xnli_mt", "pretrain_text")}},
-            "corpus": {"train_languages": ["en"], "expected_rows": {"dev": 6}},
-            "tokenizer": {"source": "train"},
-            "models": {"toy": {"source": "pretrain"}},
-            "finetune": {"backbone": "toy", "runs": [{"variant": "baseline", "train": "en"}], "recipe": {"lr": 0.5}},
-        },
+        least,
         SCHEMA,
     )
     assert config["corpus"]["expected_rows"] == {"train": 392702, "dev": 6, "test": 5010}

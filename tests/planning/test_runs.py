@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from carryover.planning import runs
-from carryover.planning.config import load_schema, recipe_of, resolve
+from carryover.planning.config import recipe_of, resolve
+from carryover.planning.schema import load_schema
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from carryover.planning.config import load_schema, resolve
+from carryover.planning.config import resolve
+from carryover.planning.schema import load_schema
 from tools.blast import MATRIX, STUDIES, config_of, merge
 from tools.leaves import change, expand, leaves, schema_leaves
 from tools.listing import ROOT, read_jobs

@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from carryover.planning import runs
 from carryover.runtime import locks
-from carryover.planning.config import load_schema, recipe_of, resolve
+from carryover.planning.config import recipe_of, resolve
+from carryover.planning.schema import load_schema
 from carryover.runtime.redaction import discreet
 from carryover.runtime.errors import BadInput
 from carryover.data.fetch import MIRROR, locate, remedy, unreachable

@@ -21,8 +21,9 @@ from typing import Any
 
 import yaml
 
-from carryover.planning.config import load_schema, resolve
+from carryover.planning.config import resolve
 from carryover.planning.keys import fingerprint
+from carryover.planning.schema import load_schema
 from carryover.runtime.errors import BadInput
 from tools.leaves import Leaf, change, expand, leaves, schema_leaves
 from tools.listing import ROOT, Listed, dry_run, dry_runs, pretend_finished

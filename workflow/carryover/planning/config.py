@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import copy
 import difflib
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import jsonschema
-import yaml
 
 from carryover.runtime.errors import BadInput
-
-SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.yaml"
-
-
-def load_schema() -> dict[str, Any]:
-    """The schema of the configuration."""
-    return yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
 
 
 def resolve(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
