@@ -92,6 +92,12 @@ A_CHANGE = {
         "lib/late.py": 'ZERO = 0\nDATA_FILES: tuple[str, ...] = ("package/words.txt", "other.py")\n'
     },
     "a module imported by its name": {"lib/late.py": 'ZERO = 0\n__import__("importlib").import_module("lib.other")\n'},
+    "a module imported by its name under an alias": {
+        "lib/late.py": 'ZERO = 0\nfrom importlib import import_module as take\n\ntake("lib.other")\n'
+    },
+    "a module looked for by its name": {
+        "lib/late.py": 'ZERO = 0\nimport importlib.util\n\nimportlib.util.find_spec("lib.other")\n'
+    },
     "a string that is no docstring": edit("lib/package/sub.py", "TWO = 2", 'TWO = 2\nNAME = "x"'),
     "the order of statements": {"lib/package/sub.py": 'TWO = 2\nDATA_FILES = ("words.txt",)\n'},
 }
@@ -107,7 +113,15 @@ def test_what_can_change_a_result_changes_the_key(key, name):
     assert key(A_CHANGE[name]) != key()
 
 
-@pytest.mark.parametrize("name", ["a data file declared with its type", "a module imported by its name"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a data file declared with its type",
+        "a module imported by its name",
+        "a module imported by its name under an alias",
+        "a module looked for by its name",
+    ],
+)
 def test_what_only_a_declaration_or_a_call_names_counts_with_its_content(key, name):
     assert key(A_CHANGE[name] | edit("lib/other.py", "1", "2")) != key(A_CHANGE[name])
 
@@ -115,6 +129,77 @@ def test_what_only_a_declaration_or_a_call_names_counts_with_its_content(key, na
 def test_a_declared_file_that_is_not_there_is_named(key):
     with pytest.raises(BadInput, match=r"sub\.py: DATA_FILES names .*nothing\.txt, which is not there"):
         key(edit("lib/package/sub.py", "words.txt", "nothing.txt"))
+
+
+COMPUTED = {
+    "import_module": ("from importlib import import_module", "import_module(name)"),
+    "by its module": ("import importlib", 'importlib.import_module(f"lib.{name}")'),
+    "by a module with another name": ("import importlib as machinery", "machinery.import_module(name)"),
+    "under an alias": ("from importlib import import_module as take", "take(name)"),
+    "under a name given later": ("import importlib", "take = importlib.import_module"),
+    "handed to another function": ("from importlib import import_module", "list(map(import_module, [name]))"),
+    "by the function's own attributes": ("from importlib import import_module", "import_module.__call__(name)"),
+    "taken out of its module": ("import importlib", 'getattr(importlib, "import_" + "module")(name)'),
+    "__import__": ("", "__import__(name)"),
+    "with more than a name": ("", '__import__("lib", fromlist=[name])'),
+    "relative to a package": ("from importlib import import_module", 'import_module(".other", __package__)'),
+    "from a file": ("import importlib.util", "importlib.util.spec_from_file_location(name, name)"),
+    "from a file, by an alias": ("from importlib import util as tools", "tools.spec_from_file_location(name, name)"),
+    "by a loader": ("from importlib.machinery import SourceFileLoader", "SourceFileLoader(name, name)"),
+    "run as a script": ("import runpy", "runpy.run_module(name)"),
+}
+
+
+@pytest.mark.parametrize("way", COMPUTED)
+@pytest.mark.parametrize("file", ["script.py", "lib/deep.py"])
+def test_an_import_by_a_computed_name_is_refused_with_its_place(key, way, file):
+    """What it imports would be in no key: an edit would leave stale results."""
+    statement, use = COMPUTED[way]
+    source = f"{TREE[file]}{statement}\n\n\ndef use(name):\n    {use}\n"
+    with pytest.raises(BadInput) as refused:
+        key({file: source})
+    line = source[: source.index(use)].count("\n") + 1
+    assert f"{file}, line {line}: an import by a computed name" in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "use", ["import importlib.metadata as m\nm.version('torch')\n", "import importlib.resources\n", "x.util.f(y)\n"]
+)
+def test_what_imports_nothing_is_not_refused(key, use):
+    assert key({"lib/deep.py": TREE["lib/deep.py"] + use})
+
+
+def test_only_the_loader_of_parts_imports_by_a_computed_name():
+    """Also where no key reaches: in the library, the chapters, the scripts and the tools."""
+    refused = set()
+    for path in LIBRARY.rglob("*.py"):
+        try:
+            keys._named_in_calls(path)
+        except BadInput:
+            refused.add(path.relative_to(LIBRARY).as_posix())
+    assert refused == {"carryover/runtime/parts.py"}
+
+
+def test_a_part_is_in_the_key_with_what_it_imports(monkeypatch):
+    script, without = SCRIPT["corpus"], {"language": "en"}
+    named = without | {"parts": {"models": "gpt2", "chapters": ["transfer.headline"]}}
+    assert json.loads(make_key(script, named))["config"] == named
+    assert json.loads(make_key(script, named))["code"] != json.loads(make_key(script, without))["code"]
+    used = tuple(LIBRARY / name for name in ("carryover/models/gpt2.py", "chapters/transfer/headline.py"))
+    reached = set(closure(script, LIBRARY, used))
+    assert reached > {*used, LIBRARY / "carryover/models/packing.py", LIBRARY / "chapters/__init__.py"}
+    read, whole = keys._content, keys.fingerprint.__wrapped__
+    before = whole(script, LIBRARY, used)
+    for edited in reached:
+        monkeypatch.setattr(keys, "_content", lambda path, edited=edited: read(path) + " edited" * (path == edited))
+        assert whole(script, LIBRARY, used) != before, edited
+    monkeypatch.setattr(keys, "_content", lambda path: read(path) + " edited" * (path.stem == "adamw"))
+    assert whole(script, LIBRARY, used) == before
+
+
+def test_a_part_that_is_not_there_is_one_line():
+    with pytest.raises(BadInput, match=r"^no part 'gtp2' in workflow/carryover/models; did you mean 'gpt2'\?$"):
+        make_key(SCRIPT["corpus"], {"parts": {"models": "gtp2"}})
 
 
 def test_all_the_changes_have_different_keys(key):

@@ -1,9 +1,10 @@
 """The key of a rule: what decides whether its jobs run again.
 
 A key is a canonical JSON string of the rule's slice of the config and of a fingerprint of the code that it runs: its
-script and everything that it imports from this library, transitively. Comments, docstrings, formatting, line endings,
-the place of the checkout and the Python version do not count; relative imports, imports inside functions or by
-`import_module("name")`, package `__init__` files and data files declared in a module as `DATA_FILES` do.
+script, the parts that the slice names (`carryover.runtime.parts`) and everything that they import from this library,
+transitively. Comments, docstrings, formatting, line endings, the place of the checkout and the Python version do not count;
+relative imports, imports inside functions or by `import_module("name")`, package `__init__` files and data files declared in
+a module as `DATA_FILES` do. An import by a computed name is refused: its code would be in no key.
 """
 
 from __future__ import annotations
@@ -11,19 +12,30 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from carryover.runtime import parts
 from carryover.runtime.errors import BadInput
 
 LIBRARY = Path(__file__).resolve().parents[2]
+# What imports a module by its name, and the modules that hold it: `getattr` could take it out of them.
+MODULES = ("importlib", "importlib.util", "importlib.machinery", "runpy")
+IMPORTING = re.compile(r"(.*\.)?(import_module|__import__)|importlib|importlib\.(util|machinery|reload)\b.*|runpy\b.*")
 RUNTIME = Path("carryover", "runtime")  # what surrounds a job and changes no result: in no key
 
 
 def make_key(script: str | Path, config: Any) -> str:
-    """The key of a rule that runs `script` with this slice of the config."""
-    return canonical({"code": fingerprint(Path(script).resolve()), "config": config})
+    """The key of a rule that runs `script` with this slice of the config, and with the parts that it names in `parts`.
+
+    Raises BadInput for a part that is not there and for an import by a computed name.
+    """
+    named = parts.modules(config.get("parts", {}) if isinstance(config, dict) else {})
+    used = tuple(sorted(LIBRARY / parts.file_of(module) for module in named.values()))
+    return canonical({"code": fingerprint(Path(script).resolve(), LIBRARY, used), "config": config})
 
 
 def canonical(value: Any) -> str:
@@ -32,22 +44,28 @@ def canonical(value: Any) -> str:
 
 
 @lru_cache
-def fingerprint(script: Path, library: Path = LIBRARY) -> str:
-    """The first 16 hexadecimal digits of a SHA-256 over the script and its closure within `library`.
+def fingerprint(script: Path, library: Path = LIBRARY, used: tuple[Path, ...] = ()) -> str:
+    """The first 16 hexadecimal digits of a SHA-256 over the script, its closure within `library` and that of the files `used`.
 
     A file of the library counts under its name, the script and its data files by their content alone.
     """
     digest = hashlib.sha256(_content(script).encode())
-    for path in closure(script, library):
+    for path in closure(script, library, used):
         name = path.relative_to(library).as_posix() if path.is_relative_to(library) else path.name
         digest.update(f"\0{name}\0{_content(path)}".encode())
     return digest.hexdigest()[:16]
 
 
-def closure(script: Path, library: Path = LIBRARY) -> list[Path]:
-    """The library's files that `script` runs or reads, sorted, transitively; not the script itself."""
+def closure(script: Path, library: Path = LIBRARY, used: tuple[Path, ...] = ()) -> list[Path]:
+    """The library's files that `script` and the files `used` run or read, sorted, transitively; not the script itself.
+
+    Raises BadInput for an import by a computed name, and for a declared data file that is not there.
+    """
     found: set[Path] = set()
-    waiting = [script]
+    for path in used:  # with the packages that they lie in, which Python runs first
+        packages = [folder / "__init__.py" for folder in path.parents if folder.is_relative_to(library)]
+        found |= {path, *filter(Path.is_file, packages)}
+    waiting = [script, *(path for path in found if path.suffix == ".py")]
     while waiting:
         path = waiting.pop()
         for needed in (*_imported(path, library), *_declared(path)):
@@ -114,15 +132,54 @@ def _imported(path: Path, library: Path) -> set[Path]:
             module = ".".join([*base, *([node.module] if node.module else [])])
             names.add(module)
             names.update(f"{module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and _name(node.func) in ("import_module", "__import__"):
-            names.update(str(name.value) for name in node.args[:1] if isinstance(name, ast.Constant))
     files: set[Path] = set()
-    for name in names:
-        parts = name.split(".")
-        for depth in range(1, len(parts) + 1):
-            place = library.joinpath(*parts[:depth])
+    for name in names | _named_in_calls(path):
+        steps = name.split(".")
+        for depth in range(1, len(steps) + 1):
+            place = library.joinpath(*steps[:depth])
             files.update(file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
     return {file for file in files - {path} if not file.is_relative_to(library / RUNTIME)}
+
+
+def _named_in_calls(path: Path) -> set[str]:
+    """The modules that `path` imports by a call with a constant name: `import_module("a.b")`, `importlib.util.find_spec("a")`.
+
+    Raises BadInput for every other use of what imports by name (`IMPORTING`), under whatever alias.
+    """
+    tree = _tree(path)
+    bound: dict[str, str] = {}  # what a name stands for, of those that import statements bind
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            bound.update({alias.asname: alias.name for alias in node.names if alias.asname})
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            bound.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
+    names: set[str] = set()
+    understood: set[ast.AST] = set()
+    for node in ast.walk(tree):  # from the outside to the inside: a call before its function, `a.b.c` before `a.b`
+        if isinstance(node, ast.Attribute) and _dotted(node.value, bound) in MODULES:
+            understood.add(node.value)
+        if isinstance(node, ast.Call) and not node.keywords and len(node.args) == 1 and _imports_by_name(node.func, bound):
+            (name,) = node.args
+            if isinstance(name, ast.Constant) and isinstance(name.value, str) and not name.value.startswith("."):
+                names.add(name.value)
+                understood.add(node.func)
+        if isinstance(node, ast.Name | ast.Attribute) and node not in understood and _imports_by_name(node, bound):
+            raise BadInput(
+                f"{path}, line {node.lineno}: an import by a computed name, whose code would be in no key; name the part in "
+                "the rule's key and load it by carryover.runtime.parts"
+            )
+    return names
+
+
+def _imports_by_name(node: ast.expr, bound: Mapping[str, str]) -> bool:
+    return bool(IMPORTING.fullmatch(_dotted(node, bound)))
+
+
+def _dotted(node: ast.expr, bound: Mapping[str, str]) -> str:
+    """The full name that an expression stands for: `importlib.util.find_spec` of `util.find_spec`."""
+    if isinstance(node, ast.Name):
+        return bound.get(node.id, node.id)
+    return f"{_dotted(node.value, bound)}.{node.attr}" if isinstance(node, ast.Attribute) else ""
 
 
 def _name(node: ast.AST | None) -> str:
