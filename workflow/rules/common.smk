@@ -72,7 +72,10 @@ def key(rule, **slice):
 
     def param(wildcards):
         values = {name: value(wildcards) if callable(value) else value for name, value in slice.items()}
-        return make_key(f"{SCRIPTS}/{rule}.py", values)
+        try:
+            return make_key(f"{SCRIPTS}/{rule}.py", values)
+        except BadInput as problem:
+            sys.exit(f"error: rule {rule}: {problem}")
 
     return param
 
