@@ -36,11 +36,14 @@ blast: $(VENV)/installed ## what each value of the configuration runs again, by 
 adopt: $(VENV)/installed ## take over results that were made elsewhere, after checking them against their provenance (OVERLAY=...)
 	PYTHONPATH=workflow $(BIN)/python -m tools.adopt --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
+# Two tests at a time, a file's in one process: fixtures of a file, such as a finished study, are made once.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
 test: $(VENV)/installed-dev lint ## everything that is checked in minutes, the mini study included
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/installed-dev ## what takes longer: kills, coverage, browser
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 # Memory is kept and in large pages, as in the jobs (workflow/rules/common.smk), for all contestants alike.
 MEMORY = MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=2147483648 MALLOC_TOP_PAD_=67108864 GLIBC_TUNABLES=glibc.malloc.hugetlb=1
