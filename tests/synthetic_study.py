@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from carryover.analysis.predictions import read_csv
+from carryover.analysis.records import read_csv
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ["en", "es", "de", "ar", "th"]

@@ -20,7 +20,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers import models as tokenizer_models
 
-from carryover.analysis.predictions import read_json
+from carryover.analysis.records import read_json
 from carryover.data import fetch as fetching
 from carryover.data import mini, tokenizer
 from carryover.data.prompts import load_tokens, save_tokens

@@ -7,7 +7,7 @@ import subprocess
 import pandas as pd
 import pytest
 
-from carryover.analysis.predictions import read_csv
+from carryover.analysis.records import read_csv
 from carryover.reporting import latex, page
 from carryover.reporting.columns import SHOWN
 from carryover.reporting.formatting import Words

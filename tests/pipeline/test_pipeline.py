@@ -17,7 +17,8 @@ import pytest
 import torch
 import yaml
 
-from carryover.analysis import statistics
+from carryover.metrics import accuracy
+from carryover.metrics.bootstrap import Settings, cluster_sums, interval, resampled_values
 from carryover.models.gpt2 import GPT2Model
 from study_runner import clone, planned, snakemake
 
@@ -69,9 +70,9 @@ def test_models_beat_the_hypothesis_alone(results, language):
     blind = correct(results, "hypothesis", language, "hypothesis")
     assert (full["pair_id"] == blind["pair_id"]).all()
     premises = np.unique(full["premise_id"], return_inverse=True)[1]
-    gain = statistics.premise_sums((full["correct"].astype(int) - blind["correct"].astype(int)).to_numpy(), premises)
-    rows = statistics.premise_sums(np.ones(len(full)), premises)
-    low, _ = statistics.interval(statistics.resampled_means(gain[None], rows, 10_000, seed=0), 0.95)
+    gain = (full["correct"].astype(int) - blind["correct"].astype(int)).to_numpy()
+    sums = cluster_sums(np.stack([gain, np.ones(len(full))]), premises).T[None]
+    low, _ = interval(resampled_values(sums, accuracy.value, Settings(0.95, 10_000, 0)), 0.95)
     assert low > 0, f"{language}: {full['correct'].mean():.3f} against {blind['correct'].mean():.3f}"
 
 

@@ -1,6 +1,6 @@
 """Tables as LaTeX and figures as PDF, ready to be included in a paper, and a document that includes them all."""
 
-from carryover.analysis import predictions
+from carryover.analysis import records
 from carryover.reporting import latex
 from carryover.reporting.formatting import Words
 from carryover.reporting.page import captions
@@ -12,10 +12,10 @@ from chapters.transfer.figures import draw
 
 def work(job: Job) -> None:
     config = job.config
-    known = predictions.read_csv(job.input("languages"))
+    known = records.read_csv(job.input("languages"))
     words = Words(dict(zip(known["language"], known["name"], strict=True)), config["digits"], config["confidence"])
     look = Look(known, **{name: config[name] for name in ("listed", "confidence", "palette", "order")})
-    tables = {path.stem: predictions.read_csv(path) for path in job.inputs["tables"]}
+    tables = {path.stem: records.read_csv(path) for path in job.inputs["tables"]}
     said = captions(job.inputs["captions"])
     drawn = draw(tables, job.inputs["curves"], job.inputs["pretrain"], look)
     for path in job.outputs["tex"]:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from carryover.analysis import predictions
+from carryover.analysis import records
 from carryover.planning import costs
 from carryover.runtime import files
 from carryover.runtime.job import Job, run_job
@@ -10,13 +10,13 @@ from carryover.runtime.job import Job, run_job
 
 def work(job: Job) -> None:
     config = job.config
-    counted = [predictions.read_json(path) for path in job.inputs["counts"]]
-    vocabulary = len(predictions.read_json(job.input("tokenizer"))["model"]["vocab"])
-    found = {path.parent.name: predictions.read_json(path) for path in job.inputs["models"]}
+    counted = [records.read_json(path) for path in job.inputs["counts"]]
+    vocabulary = len(records.read_json(job.input("tokenizer"))["model"]["vocab"])
+    found = {path.parent.name: records.read_json(path) for path in job.inputs["models"]}
     shapes = costs.shapes(config["shapes"], found, vocabulary)
     lines = [line for path in job.inputs["text"] for line in path.read_bytes().splitlines() if line.strip()]
     sizes = costs.counted_sizes(counted, len(lines), sum(map(len, lines)))
-    pace = costs.pace(predictions.read_csv(job.input("throughput")), config["machine"])
+    pace = costs.pace(records.read_csv(job.input("throughput")), config["machine"])
     rows = costs.estimate(config, shapes, sizes, pace)
     files.write_text(job.output("plan"), pd.DataFrame(rows, columns=costs.COLUMNS).to_csv(index=False, lineterminator="\n"))
     job.facts["machine"] = config["machine"]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from carryover.analysis import predictions
+from carryover.analysis import records
 from carryover.reporting import columns, page
 from carryover.reporting.formatting import Words
 from carryover.runtime import files
@@ -12,12 +12,12 @@ from chapters.transfer import sentences
 
 def work(job: Job) -> None:
     config = job.config
-    known = predictions.read_csv(job.input("languages"))
+    known = records.read_csv(job.input("languages"))
     words = Words(dict(zip(known["language"], known["name"], strict=True)), config["digits"], config["confidence"])
-    tables = {path.stem: predictions.read_csv(path) for path in job.inputs["tables"]}
+    tables = {path.stem: records.read_csv(path) for path in job.inputs["tables"]}
     study = job.output("report").parent
     jobs = page.jobs_table(job.inputs["made"], job.inputs["training"], study)
-    plans = [page.planned_table(predictions.read_csv(path), jobs, job.inputs["training"], study) for path in job.inputs["plan"]]
+    plans = [page.planned_table(records.read_csv(path), jobs, job.inputs["training"], study) for path in job.inputs["plan"]]
     made = {"jobs": jobs, "planned": plans[0] if plans else pd.DataFrame()}
     anchors = {name: page.anchor(name) for name in jobs["job"]}
     captions = page.captions(job.inputs["templates"])
@@ -26,9 +26,9 @@ def work(job: Job) -> None:
         for name, table in (tables | made).items()
         if name in columns.SHOWN
     }
-    matrix = next((predictions.read_csv(path) for path in job.inputs["matrix"]), pd.DataFrame(columns=["leaf"]))
+    matrix = next((records.read_csv(path) for path in job.inputs["matrix"]), pd.DataFrame(columns=["leaf"]))
     shown["blast_radius"] = page.matrix_table("blast_radius", matrix)
-    drawn = {path.stem: predictions.read_csv(path) for path in job.inputs["data"]}
+    drawn = {path.stem: records.read_csv(path) for path in job.inputs["data"]}
     figures = {}
     for path in job.inputs["figures"]:
         svg = page.inline_svg(path.read_text(encoding="utf-8"), path.stem, captions[path.stem])
@@ -40,7 +40,7 @@ def work(job: Job) -> None:
         said=sentences.chapters(tables, words),
         tables=shown,
         figures=figures,
-        generations=[entry for path in job.inputs["generations"] for entry in predictions.read_json(path)],
+        generations=[entry for path in job.inputs["generations"] for entry in records.read_json(path)],
         languages=[{"code": code, "name": words.language(code)} for code in config["languages"]],
         spent=page.spent(jobs, made["planned"]),
         packages=sorted(set(jobs["packages"])),

@@ -2,20 +2,21 @@
 
 import pandas as pd
 
-from carryover.analysis import predictions, statistics
+from carryover.analysis import predictions, records, statistics
 from carryover.analysis.selection import Thresholds, adopting_overlay, propose
+from carryover.metrics.bootstrap import Settings, interval
 from carryover.runtime import files
 from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:
     config = job.config
-    settings = predictions.Settings(1 - config["alpha"], config["resamples"], config["seed"])
-    fertility = predictions.read_csv(job.input("fertility"))
+    settings = Settings(1 - config["alpha"], config["resamples"], config["seed"])
+    fertility = records.read_csv(job.input("fertility"))
     cells = predictions.read_cells(job.inputs["predictions"], [path.name.split(".")[0] for path in job.inputs["predictions"]])
     measured = []
     for (_, asked), cell in cells.items():
-        low, high = statistics.interval(predictions.resampled_accuracy(cell, settings), settings.confidence)
+        low, high = interval(predictions.resampled_accuracy(cell, settings), settings.confidence)
         p = statistics.clustered_p(cell.sums.mean(axis=0), cell.rows, cell.chance)
         measured.append(
             {"language": asked.language, "dev_accuracy": float(cell.correct.mean()), "low": low, "high": high, "p": p}

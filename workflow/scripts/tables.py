@@ -1,6 +1,6 @@
 """Every table of the study as a CSV file, from stored predictions, training records and what the stages before reported."""
 
-from carryover.analysis import predictions
+from carryover.analysis import predictions, records
 from carryover.analysis.published import read_published
 from carryover.analysis.study import Study
 from carryover.runtime import files
@@ -23,17 +23,15 @@ def work(job: Job) -> None:
     study = Study(
         cells=predictions.read_cells(job.inputs["predictions"], config["languages"]),
         training=predictions.read_training(job.inputs["training"]),
-        fertility=predictions.read_csv(job.input("fertility")),
+        fertility=records.read_csv(job.input("fertility")),
         published=read_published(job.inputs["published"]),
         config=config,
     )
     made = {name: make(study) for name, make in FROM_STUDY.items()}
-    read = {
-        name: [predictions.read_json(path) for path in job.inputs[name]] for name in ("corpus", "tokens", "parity", "proposal")
-    }
+    read = {name: [records.read_json(path) for path in job.inputs[name]] for name in ("corpus", "tokens", "parity", "proposal")}
     made["data"] = tables.data(read["corpus"], read["tokens"], config["languages"])
     made["pretraining"] = tables.pretraining(
-        {path.parent.name: predictions.read_json(path) for path in job.inputs["pretrain"]}, study
+        {path.parent.name: records.read_json(path) for path in job.inputs["pretrain"]}, study
     )
     made["selection"] = tables.selection(read["proposal"][0] if read["proposal"] else None)
     made["parity"] = tables.parity(read["parity"])

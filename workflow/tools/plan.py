@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from carryover.analysis.predictions import read_csv, read_json
+from carryover.analysis.records import read_csv, read_json
 from carryover.planning import costs
 from carryover.planning.workload import workload
 from carryover.runtime.errors import BadInput

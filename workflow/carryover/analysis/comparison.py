@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from carryover.analysis import statistics
-from carryover.analysis.predictions import LABELS, Cell, Settings, paired, resampled_accuracy
+from carryover.analysis.predictions import LABELS, Cell, paired, resampled_accuracy
+from carryover.metrics.bootstrap import Settings, interval
 
 ABOVE, NO_EVIDENCE, CONSTANT = "above chance", "no evidence above chance", "constant predictor"
 HIGHER, LOWER, NO_DIFFERENCE = "higher", "lower", "no evidence of a difference"
@@ -20,7 +21,7 @@ def score(cell: Cell, settings: Settings) -> dict[str, Any]:
     greedy_accuracy: the most probable token of the whole vocabulary is the gold label; invalid: it is no label at all.
     With several seeds everything is their mean, and the interval covers seeds and premises.
     """
-    low, high = statistics.interval(resampled_accuracy(cell, settings), settings.confidence)
+    low, high = interval(resampled_accuracy(cell, settings), settings.confidence)
     constant = cell.constant()
     return {
         "n": len(cell.label),
@@ -51,7 +52,7 @@ def compare(first: Cell, second: Cell, settings: Settings, comparisons: int) -> 
     """
     first, second = paired(first, second)
     resampled = resampled_accuracy(first, settings) - resampled_accuracy(second, settings)
-    low, high = statistics.interval(resampled, settings.confidence)
+    low, high = interval(resampled, settings.confidence)
     p, only_first, only_second = statistics.mcnemar_p(first.correct[0], second.correct[0])
     return {
         "difference": float(first.correct.mean() - second.correct.mean()),
@@ -78,10 +79,10 @@ def judge_differences(rows: list[dict[str, Any]], settings: Settings) -> None:
 
 def calibrate(cell: Cell, dev: Cell | None, settings: Settings) -> dict[str, Any]:
     """Calibration of the first seed's answers, as they are and under the temperature fitted on the dev set."""
-    arguments = (cell.label, cell.premise, settings.confidence, settings.resamples, settings.seed)
-    before = statistics.calibration(cell.logp[0], *arguments)
+    before = statistics.calibration(cell.logp[0], cell.label, cell.premise, settings)
     temperature = statistics.fit_temperature(dev.logp[0], dev.label) if dev is not None else math.nan
-    after = statistics.calibration(cell.logp[0] / np.float32(temperature), *arguments) if dev is not None else None
+    tempered = cell.logp[0] / np.float32(temperature)
+    after = statistics.calibration(tempered, cell.label, cell.premise, settings) if dev is not None else None
     return {
         "n": len(cell.label),
         "ece": before.error,

@@ -6,7 +6,6 @@ The facts of a run are in its path, `.../<backbone>/<method>/<variant>/<train>/s
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from carryover.analysis import statistics
+from carryover.analysis.records import read_json
+from carryover.metrics import accuracy
+from carryover.metrics.bootstrap import Settings, cluster_sums, resampled_values
 from carryover.runtime.errors import BadInput
 
 LABELS = ("entailment", "contradiction", "neutral")  # by candidate index, the handout's numbers
@@ -44,15 +45,6 @@ class Asked(NamedTuple):
     view: str
     split: str
     language: str
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How intervals are made: their confidence, the number of bootstrap resamples, and the seed of the draws."""
-
-    confidence: float
-    resamples: int
-    seed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +76,12 @@ class Cell:
     @cached_property
     def sums(self) -> np.ndarray:
         """Correct rows of each premise [S, C]."""
-        return statistics.premise_sums(self.correct, self.premise)
+        return cluster_sums(self.correct, self.premise)
 
     @cached_property
     def rows(self) -> np.ndarray:
         """Rows of each premise [C]."""
-        return statistics.premise_sums(np.ones(len(self.label)), self.premise)
+        return cluster_sums(np.ones(len(self.label)), self.premise)
 
     @property
     def chance(self) -> float:
@@ -227,7 +219,8 @@ def paired(first: Cell, second: Cell) -> tuple[Cell, Cell]:
 def resampled_accuracy(cell: Cell, settings: Settings) -> np.ndarray:
     """The accuracy in each bootstrap resample [R], over premises and, where there are several, seeds."""
     stream = zlib.crc32(cell.model.name.encode())  # models draw their seeds independently of each other
-    return statistics.resampled_means(cell.sums, cell.rows, settings.resamples, settings.seed, stream)
+    sums = np.stack([cell.sums, np.broadcast_to(cell.rows, cell.sums.shape)], axis=-1)
+    return resampled_values(sums, accuracy.value, settings, stream)
 
 
 def read_training(paths: Iterable[Path]) -> dict[tuple[Model, int], dict[str, Any]]:
@@ -249,19 +242,3 @@ def read_curves(paths: Iterable[Path]) -> pd.DataFrame:
             table.insert(place, column, value)
         tables.append(table)
     return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
-
-
-def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises BadInput where it is none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not readable JSON ({error})") from error
-
-
-def read_csv(path: Path) -> pd.DataFrame:
-    """A table of the pipeline's own; the language code `na` and the method `none` are text, only empty fields are missing."""
-    try:
-        return pd.read_csv(path, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not a readable CSV file ({error})") from error

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from carryover.analysis.predictions import read_csv
+from carryover.analysis.records import read_csv
 
 REPORT = "sutd-report-2025"  # the report whose tables ours mirror
 MODEL = "gpt2"  # the 124M model that the report and the other public runs of the course fine-tuned

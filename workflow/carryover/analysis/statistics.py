@@ -1,70 +1,21 @@
-"""The statistics of the study: functions of arrays, on scipy and statsmodels; only the clustered bootstrap is our own.
+"""The tests of the study: functions of arrays, on scipy and statsmodels. Intervals are `carryover.metrics.bootstrap`'s.
 
-Rows of a test set come in clusters that share a premise, so premises are resampled, never rows. Every model and language
-with the same premises sees the same resamples: differences between them are paired without further work. Shapes: n rows,
-C premises, S seeds, R resamples. Accuracies and probabilities are fractions.
+Shapes: n rows, C clusters (rows of a test set that are not independent, such as pairs with one premise), R resamples.
+Accuracies and probabilities are fractions.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy import optimize, special, stats
 from statsmodels.stats.multitest import multipletests
 
+from carryover.metrics.bootstrap import Settings, cluster_sums, cluster_weights, interval
+
 BINS = 15  # of confidence, equally wide (Guo et al. 2017, arXiv:1706.04599)
 POWER = 0.8  # of the smallest difference that a test could have seen
-CHUNK = 500  # resamples drawn at once: bounds the memory of the 64-bit counts
-
-
-def premise_sums(values: np.ndarray, premises: np.ndarray) -> np.ndarray:
-    """Sums within each premise. values [..., n]; premises [n]: indices 0 to C - 1. Returns [..., C], float64."""
-    count = int(premises.max()) + 1
-    flat = values.reshape(-1, values.shape[-1]).astype(np.float64)
-    sums = [np.bincount(premises, weights=row, minlength=count) for row in flat]
-    return np.stack(sums).reshape(*values.shape[:-1], count)
-
-
-@lru_cache(maxsize=3)
-def premise_weights(premises: int, resamples: int, seed: int) -> np.ndarray:
-    """How often each premise was drawn in each bootstrap resample: multinomial counts [R, C], float32.
-
-    Kept between calls: 67 MB for the 1,670 premises of the XNLI test set and 10,000 resamples.
-    """
-    rng = np.random.default_rng(seed)
-    weights = np.empty((resamples, premises), dtype=np.float32)
-    for start in range(0, resamples, CHUNK):
-        size = min(CHUNK, resamples - start)
-        weights[start : start + size] = rng.multinomial(premises, np.full(premises, 1 / premises), size=size)
-    weights.flags.writeable = False
-    return weights
-
-
-def resampled_means(sums: np.ndarray, rows: np.ndarray, resamples: int, seed: int, stream: int = 0) -> np.ndarray:
-    """The mean over rows, and over seeds, in each bootstrap resample.
-
-    sums [S, C]: per seed, the sum over each premise's rows; rows [C]: how many those are. With several seeds the
-    bootstrap has two levels: seeds are drawn too, independently of the premises (the levels are crossed, since every
-    seed answers every premise). stream: models with different streams draw their seeds independently. Returns [R].
-    """
-    weights = premise_weights(len(rows), resamples, seed)
-    totals = weights @ np.vstack([sums, rows]).T.astype(np.float32)  # one pass over the weights, which bound the time
-    means = totals[:, :-1].astype(np.float64) / totals[:, -1:]
-    if len(sums) == 1:
-        return means[:, 0]
-    drawn = np.random.default_rng([seed, stream]).integers(0, len(sums), size=(resamples, len(sums)))
-    return np.take_along_axis(means, drawn, axis=1).mean(axis=1)
-
-
-def interval(resampled: np.ndarray, confidence: float) -> tuple[float, float]:
-    """The percentile interval of resampled values; NaN where none of them is a number."""
-    values = resampled[np.isfinite(resampled)]
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
 
 
 def normal_quantile(confidence: float) -> float:
@@ -78,10 +29,10 @@ def binomial_p(correct: int, n: int, chance: float) -> float:
 
 
 def clustered_p(sums: np.ndarray, rows: np.ndarray, chance: float) -> float:
-    """One-sided p of an accuracy above chance when rows share premises: cluster-robust t with C - 1 degrees of freedom.
+    """One-sided p of an accuracy above chance when rows come in clusters: cluster-robust t with C - 1 degrees of freedom.
 
-    sums, rows [C]: correct answers and rows of each premise. The variance is that of statsmodels' OLS on a constant with
-    `cov_type="cluster"` (its small-sample factor included). Where every premise has the same residual, nothing varies
+    sums, rows [C]: correct answers and rows of each cluster. The variance is that of statsmodels' OLS on a constant with
+    `cov_type="cluster"` (its small-sample factor included). Where every cluster has the same residual, nothing varies
     and no t exists: the test is then the exact binomial one, unless the accuracy is not above chance at all (p = 1, as
     for a model that gives one answer to everything).
     """
@@ -135,21 +86,21 @@ class Correlation(NamedTuple):
     n: int
 
 
-def spearman(x: np.ndarray, y: np.ndarray, confidence: float, resamples: int, seed: int) -> Correlation:
+def spearman(x: np.ndarray, y: np.ndarray, settings: Settings) -> Correlation:
     """Rank correlation of two quantities over languages; x, y [n]. NaN below four pairs or without variation."""
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return Correlation(*[float("nan")] * 4, len(x))
-    rng = np.random.default_rng(seed)
+    rng, resamples = np.random.default_rng(settings.seed), settings.resamples
     ranks_x, ranks_y = stats.rankdata(x), stats.rankdata(y)
     rho = float(_correlations(ranks_x[None], ranks_y[None])[0])
     permuted = rng.permuted(np.tile(ranks_y, (resamples, 1)), axis=1)
     as_large = np.abs(_correlations(ranks_x[None], permuted)) >= abs(rho) - 1e-12
     drawn = rng.integers(0, len(x), size=(resamples, len(x)))
     resampled = _correlations(stats.rankdata(x[drawn], axis=1), stats.rankdata(y[drawn], axis=1))
-    return Correlation(rho, *interval(resampled, confidence), float((1 + as_large.sum()) / (1 + resamples)), len(x))
+    return Correlation(rho, *interval(resampled, settings.confidence), float((1 + as_large.sum()) / (1 + resamples)), len(x))
 
 
 def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -168,35 +119,33 @@ class Calibration(NamedTuple):
     nll: float
 
 
-def calibration(
-    scores: np.ndarray, labels: np.ndarray, premises: np.ndarray, confidence: float, resamples: int, seed: int
-) -> Calibration:
+def calibration(scores: np.ndarray, targets: np.ndarray, clusters: np.ndarray, settings: Settings) -> Calibration:
     """How far stated confidence is from accuracy, over the candidates alone.
 
-    scores [n, k]: log-probabilities of the candidates, renormalised here; labels, premises [n]. The interval is the basic
+    scores [n, k]: log-probabilities of the candidates, renormalised here; targets, clusters [n]. The interval is the basic
     bootstrap interval, cut at 0: resampling inflates an error that is a sum of absolute values, and reflecting the
     resampled values around the estimate takes that bias out again. Where nearly all of the estimate is such bias the
     reflected interval lies below it, and is widened to hold it.
     """
     log_probability = special.log_softmax(scores.astype(np.float64), axis=1)
     stated = np.exp(log_probability.max(axis=1))
-    gap = stated - (log_probability.argmax(axis=1) == labels)
+    gap = stated - (log_probability.argmax(axis=1) == targets)
     bins = np.minimum((stated * BINS).astype(int), BINS - 1)
-    by_bin = premise_sums(np.where(bins == np.arange(BINS)[:, None], gap, 0.0), premises)  # [BINS, C]
-    rows = premise_sums(np.ones(len(labels)), premises)
-    error = float(np.abs(by_bin.sum(axis=1)).sum() / len(labels))
-    weights = premise_weights(len(rows), resamples, seed)
+    by_bin = cluster_sums(np.where(bins == np.arange(BINS)[:, None], gap, 0.0), clusters)  # [BINS, C]
+    rows = cluster_sums(np.ones(len(targets)), clusters)
+    error = float(np.abs(by_bin.sum(axis=1)).sum() / len(targets))
+    weights = cluster_weights(len(rows), settings.resamples, settings.seed)
     resampled = np.abs(weights @ by_bin.T.astype(np.float32)).sum(axis=1) / (weights @ rows.astype(np.float32))
-    low, high = interval(resampled.astype(np.float64), confidence)
-    nll = float(-log_probability[np.arange(len(labels)), labels].mean())
+    low, high = interval(resampled.astype(np.float64), settings.confidence)
+    nll = float(-log_probability[np.arange(len(targets)), targets].mean())
     return Calibration(error, max(0.0, 2 * error - high), max(error, 2 * error - low), nll)
 
 
-def fit_temperature(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature between 0.05 and 20 under which the labels are most likely. scores [n, k]; labels [n]."""
+def fit_temperature(scores: np.ndarray, targets: np.ndarray) -> float:
+    """The temperature between 0.05 and 20 under which the targets are most likely. scores [n, k]; targets [n]."""
 
     def nll(log_temperature: float) -> float:
         scaled = special.log_softmax(scores.astype(np.float64) / np.exp(log_temperature), axis=1)
-        return float(-scaled[np.arange(len(labels)), labels].mean())
+        return float(-scaled[np.arange(len(targets)), targets].mean())
 
     return float(np.exp(optimize.minimize_scalar(nll, bounds=(np.log(0.05), np.log(20)), method="bounded").x))

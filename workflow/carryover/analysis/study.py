@@ -12,8 +12,9 @@ from typing import Any
 
 import pandas as pd
 
-from carryover.analysis.predictions import AS_IT_IS, FINE_TUNED, Asked, Cell, Cells, Model, Settings
+from carryover.analysis.predictions import AS_IT_IS, FINE_TUNED, Asked, Cell, Cells, Model
 from carryover.analysis.published import Published
+from carryover.metrics.bootstrap import Settings
 
 ZERO_SHOT, OWN, JOINT = "zero-shot", "own model", "joint model"
 ENGLISH = "en"

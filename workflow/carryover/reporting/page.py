@@ -17,7 +17,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from carryover.analysis.predictions import read_json
+from carryover.analysis.records import read_json
 from carryover.planning.keys import canonical
 from carryover.reporting.columns import KINDS, NUMERIC, columns_of, made_in
 from carryover.reporting.formatting import Words, duration

@@ -187,13 +187,7 @@ def correlation(study: Study) -> pd.DataFrame:
             family = []
             for predictor in PREDICTORS:
                 x = [measures[predictor].get(language, np.nan) for language in reached]
-                found = statistics.spearman(
-                    np.array(x, dtype=float),
-                    np.array(list(reached.values())),
-                    settings.confidence,
-                    settings.resamples,
-                    settings.seed,
-                )
+                found = statistics.spearman(np.array(x, dtype=float), np.array(list(reached.values())), settings)
                 row = {"backbone": backbone, "regime": regime, "outcome": outcome, "predictor": predictor}
                 if (regime, outcome, predictor) == (ZERO_SHOT, "accuracy", "tokens_per_word"):
                     row["published"] = published_correlation(study)

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from carryover.analysis.comparison import ABOVE
-from carryover.analysis.predictions import read_csv, read_curves
+from carryover.analysis.predictions import read_curves
+from carryover.analysis.records import read_csv
 from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT
 from carryover.reporting.label_placement import label_points
 from carryover.reporting.style import LINES, MARKERS, Drawn, Look, chance, empty, errors, panels, styled

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from carryover.analysis import published, statistics
+from carryover.analysis import published
 from carryover.analysis.comparison import compare, judge, judge_differences, score
 from carryover.analysis.predictions import Cell, Model, paired, resampled_accuracy
 from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT, Study
+from carryover.metrics.bootstrap import interval
 from chapters.transfer.tables import DIFFERENCE, PUBLISHED, RUN, SCORE, facts, frame
 
 MEAN = "mean"  # in place of a language: over all languages with a model of their own
@@ -71,7 +72,7 @@ def _improvement(row: dict[str, Any], reference: float | None, comparison: str) 
 
 
 def _mean(study: Study, backbone: str, rows: list[dict[str, Any]], gains: list[np.ndarray]) -> dict[str, Any]:
-    low, high = statistics.interval(np.mean(gains, axis=0), study.settings.confidence)
+    low, high = interval(np.mean(gains, axis=0), study.settings.confidence)
     mean = float(np.mean([row["difference"] for row in rows]))
     row = {"backbone": backbone, "language": MEAN, "difference": mean, "difference_low": low, "difference_high": high}
     theirs = published.mean_improvement(study.published)

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from carryover.analysis.comparison import ABOVE
-from carryover.analysis.predictions import read_csv
+from carryover.analysis.records import read_csv
 from carryover.analysis.study import OWN, ZERO_SHOT
 from carryover.reporting.formatting import Words
 
