@@ -25,8 +25,7 @@ from benchmarks import data, hugging_face, ours, plain
 from benchmarks.data import ROOT, Source
 from benchmarks.generation import generation
 from benchmarks.timing import HEADER, Check, Clocked, Stopwatch, clocked, medians, verdict, whole
-from carryover.data import prompts
-from carryover.evaluation.scoring import score
+from carryover.answers.choice import score
 from carryover.models.gpt2 import GPT2Config, GPT2Model
 from carryover.training.loop import Recipe
 from carryover.training.pretraining import TextDataset
@@ -142,7 +141,7 @@ def growth(source: Source, size: Size, scratch: Path) -> list[Check]:
         measured = []
         for rows in size.growing:
             path = scratch / f"{rows}.safetensors"
-            prompts.save_tokens(data.repeated(source.test, rows), path)
+            data.repeated(source.test, rows).save(path)
             repeats = 5 if rows < size.growing[-1] else 1
             measured.append(json.loads(_python("-m", "benchmarks.growth", kind, str(path), str(repeats))))
             name = f"toy model, {kind}, {rows:,} examples: an example"
@@ -157,7 +156,7 @@ def growth(source: Source, size: Size, scratch: Path) -> list[Check]:
 def start_up(source: Source, size: Size, scratch: Path) -> Check:
     """From the start of a fine-tuning job of the large model to its first batch."""
     model_of(size.model, 0.1).save_pretrained(scratch / "model")
-    prompts.save_tokens(source.train, scratch / "train.safetensors")
+    source.train.save(scratch / "train.safetensors")
     recipe = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(RECIPE).items()}
     config = {"recipe": {**recipe, "dropout": 0.1, "view": "full"}, "languages": ["en"], "seed": 0, "threads": 2}
     arguments = ["--key", json.dumps({"config": config}), "--backbone", str(scratch / "model/config.json")]

@@ -12,8 +12,9 @@ from tokenizers import Tokenizer
 
 from carryover.data import mini, tokenizer, xnli
 from carryover.data.fetch import MIRROR
-from carryover.data.prompts import XNLIDataset, tokenize
+from carryover.data.prompts import XNLIDataset
 from carryover.planning.schema import load_schema
+from carryover.tasks import nli
 
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULTS = load_schema()["properties"]["tokens"]["properties"]
@@ -59,32 +60,31 @@ def test_sets(source: Source) -> list[XNLIDataset]:
 def prompts(archive: Path, split: str, language: str, made: Tokenizer) -> XNLIDataset:
     """The prompts of one split and language, with the published study's template."""
     table, _ = xnli.read_split(archive, split, language)
-    table = xnli.prepare_text(table, language, split, False, False)
-    return tokenize(table, made, TEMPLATE, LABELS, 1024)[0]
+    return nli.encode(table, made, {"template": TEMPLATE, "labels": LABELS}, 1024)[0]
 
 
 def rows_of(data: XNLIDataset, rows: np.ndarray) -> XNLIDataset:
     """These rows as a set of their own."""
-    chosen = [data.prompt(row) for row in rows]
+    chosen = [data.sequence(row) for row in rows]
     return XNLIDataset(
         ids=np.concatenate(chosen),
         offsets=np.cumsum([0, *map(len, chosen)]),
-        labels=data.labels[rows],
-        label_tokens=data.label_tokens,
-        pair_ids=data.pair_ids[rows],
-        premise_ids=data.premise_ids[rows],
+        row_ids=data.row_ids[rows],
+        clusters=data.clusters[rows],
+        targets=data.targets[rows],
+        candidates=data.candidates,
     )
 
 
 def premises_of(data: XNLIDataset, count: int) -> XNLIDataset:
     """All rows of `count` premises, drawn at random, in the order of the data."""
-    chosen = np.random.default_rng(0).permutation(np.unique(data.premise_ids))[:count]
-    return rows_of(data, np.flatnonzero(np.isin(data.premise_ids, chosen)))
+    chosen = np.random.default_rng(0).permutation(np.unique(data.clusters))[:count]
+    return rows_of(data, np.flatnonzero(np.isin(data.clusters, chosen)))
 
 
 def repeated(data: XNLIDataset, rows: int) -> XNLIDataset:
     """The first `rows` rows of the data said again and again, each time with premises of its own."""
     times = -(-rows // len(data))
     repeated = rows_of(data, np.tile(np.arange(len(data)), times)[:rows])
-    apart = np.repeat(np.arange(times), len(data))[:rows] * (int(data.premise_ids.max()) + 1)
-    return dataclasses.replace(repeated, premise_ids=repeated.premise_ids + apart)
+    apart = np.repeat(np.arange(times), len(data))[:rows] * (int(data.clusters.max()) + 1)
+    return dataclasses.replace(repeated, clusters=repeated.clusters + apart)

@@ -20,7 +20,7 @@ from benchmarks import data, hugging_face, ours, plain
 from benchmarks.cpu import RECIPE, model_of
 from benchmarks.data import Source
 from benchmarks.timing import HEADER, Check
-from carryover.evaluation.scoring import score
+from carryover.answers.choice import score
 from carryover.models.gpt2 import GPT2Config, GPT2Model
 from carryover.runtime.devices import choose_device
 from carryover.training.loop import Recipe

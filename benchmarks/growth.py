@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from benchmarks import ours
-from carryover.data.prompts import load_tokens
-from carryover.evaluation.scoring import score
+from carryover.answers import choice
+from carryover.answers.choice import score
 from carryover.models.gpt2 import GPT2Config, GPT2Model
 from carryover.runtime.job import peak_memory_mb
 from carryover.training.loop import Recipe
@@ -26,7 +26,7 @@ def main(kind: str, path: str, repeats: int) -> dict[str, float]:
     """Milliseconds an example (the median of `repeats`) and the process's largest resident size in MiB."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    data = load_tokens([Path(path)])
+    data = choice.load([Path(path)])
     model = GPT2Model(GPT2Config(vocab_size=4096, **TOY))
     if kind == "score":
         times = []

@@ -35,7 +35,7 @@ def evaluate(model: nn.Module, data: XNLIDataset, autocast: bool = False) -> np.
     model.eval()
     device, answers = model.device, []
     for start in range(0, len(data), BATCH[device.type]):
-        prompts = [data.prompt(row) for row in range(start, min(start + BATCH[device.type], len(data)))]
+        prompts = [data.sequence(row) for row in range(start, min(start + BATCH[device.type], len(data)))]
         width = max(map(len, prompts))
         ids, real = torch.zeros(len(prompts), width, dtype=torch.int64), torch.zeros(len(prompts), width, dtype=torch.int64)
         for row, prompt in enumerate(prompts):

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from carryover.answers import choice
 from carryover.data.prompts import XNLIDataset
 from carryover.models.gpt2 import GPT2Model
 from carryover.training.checkpoints import Checkpoints
-from carryover.training.loop import Recipe, epoch_order, label_loss, train
+from carryover.training.loop import Recipe, epoch_order, train
 from carryover.training.pretraining import TextDataset, next_token_loss
 
 
@@ -38,7 +39,7 @@ def _train(
 
 def finetune(model: GPT2Model, data: XNLIDataset, recipe: Recipe, updates: int, on_step: Callable[[Tensor], None]) -> None:
     """The first updates of fine-tuning."""
-    _train(model, len(data), lambda rows: label_loss(model, data, rows), recipe, updates, on_step)
+    _train(model, len(data), lambda rows: choice.loss(model, data, rows), recipe, updates, on_step)
 
 
 def pretrain(model: GPT2Model, data: TextDataset, recipe: Recipe, updates: int, on_step: Callable[[Tensor], None]) -> None:

@@ -79,7 +79,7 @@ def evaluate(model: PlainGPT2, data: XNLIDataset, tokenizer: Tokenizer, labels: 
     model.eval()
     device, right = next(model.parameters()).device, 0
     for row in range(len(data)):
-        ids = torch.from_numpy(data.prompt(row).astype(np.int64))[None].to(device)
+        ids = torch.from_numpy(data.sequence(row).astype(np.int64))[None].to(device)
         answer = model(ids, torch.ones_like(ids))[0, -1].argmax()
         right += tokenizer.decode([int(answer)]).strip() == labels[data.labels[row]]
     return right
@@ -91,8 +91,8 @@ def label_logp(model: PlainGPT2, data: XNLIDataset) -> np.ndarray:
     model.eval()
     device, rows = next(model.parameters()).device, []
     for row in range(len(data)):
-        ids = torch.from_numpy(data.prompt(row).astype(np.int64))[None].to(device)
-        rows.append(model(ids, torch.ones_like(ids))[0, -1].log_softmax(dim=0)[data.label_tokens].cpu())
+        ids = torch.from_numpy(data.sequence(row).astype(np.int64))[None].to(device)
+        rows.append(model(ids, torch.ones_like(ids))[0, -1].log_softmax(dim=0)[data.candidates].cpu())
     return torch.stack(rows).numpy()
 
 

@@ -8,7 +8,7 @@ import runpy
 import sys
 import time
 
-from carryover.training import loop
+from carryover.answers import choice
 
 
 def first_batch(*arguments: object) -> None:
@@ -18,6 +18,6 @@ def first_batch(*arguments: object) -> None:
 
 
 if __name__ == "__main__":
-    loop.label_loss = first_batch
+    choice.loss = first_batch
     sys.argv = sys.argv[1:]
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -77,10 +77,10 @@ def make_prompts() -> Callable[..., XNLIDataset]:
         return XNLIDataset(
             ids=np.concatenate([ids for _, ids in rows]).astype(np.int32),
             offsets=np.cumsum([0, *(len(ids) for _, ids in rows)]),
-            labels=rng.integers(0, 3, len(rows)),
-            label_tokens=np.array([vocabulary + 2, vocabulary, vocabulary + 1]),
-            pair_ids=np.arange(len(rows)) + 1000,
-            premise_ids=np.array([premise for premise, _ in rows]),
+            row_ids=np.arange(len(rows)) + 1000,
+            clusters=np.array([premise for premise, _ in rows]),
+            targets=rng.integers(0, 3, len(rows)),
+            candidates=np.array([vocabulary + 2, vocabulary, vocabulary + 1]),
         )
 
     return make

@@ -67,7 +67,7 @@ def predictions(skill: float | None, split: str, *stream: str | int) -> pd.DataF
     answer = np.zeros(n, int) if skill is None else np.where(rng.random(n) < skill, label, guess)
     logp = rng.normal(-6, 0.3, (n, 3))
     logp[np.arange(n), answer] += 2
-    table = pd.DataFrame({"pair_id": np.arange(n), "premise_id": np.arange(n) // 3, "label": label.astype("int8")})
+    table = pd.DataFrame({"id": np.arange(n), "cluster": np.arange(n) // 3, "target": label.astype("int8")})
     table[["logp_0", "logp_1", "logp_2"]] = logp.astype("float32")
     invalid = rng.random(n) < 0.1
     return table.assign(greedy=(15 + answer).astype("int32"), greedy_label=np.where(invalid, -1, answer).astype("int8"))
@@ -155,7 +155,7 @@ def write_study(root: Path) -> Path:
     write_json(study / "select/proposal.json", proposal())
     for language in LANGUAGES:
         splits = {
-            split: {"rows": 3 * count, "used": 3 * count, "unusable": 0, "labels": [count] * 3}
+            split: {"rows": 3 * count, "used": 3 * count, "unusable": 0, "targets": [count] * 3}
             for split, count in PREMISES.items()
         }
         write_json(study / f"corpus/{language}.json", {"language": language, "splits": splits})

@@ -10,8 +10,8 @@ from benchmarks import cpu, data, gpu, hugging_face, ours, plain
 from benchmarks.data import Source
 from benchmarks.timing import Check, Stopwatch, medians, verdict
 
+from carryover.answers.choice import score
 from carryover.data import tokenizer
-from carryover.evaluation.scoring import score
 from carryover.models.gpt2 import GPT2Config
 
 TINY = cpu.Size(
@@ -92,8 +92,8 @@ def test_repeated_rows_share_no_premise_with_their_copies(make_prompts):
     prompts = make_prompts(7)
     more = data.repeated(prompts, 2 * len(prompts) + 3)
     assert len(more) == 2 * len(prompts) + 3
-    assert len(np.unique(more.premise_ids[: 2 * len(prompts)])) == 14
-    assert np.array_equal(more.prompt(len(prompts) + 2), prompts.prompt(2))
+    assert len(np.unique(more.clusters[: 2 * len(prompts)])) == 14
+    assert np.array_equal(more.sequence(len(prompts) + 2), prompts.sequence(2))
 
 
 def test_random_weights_are_the_same_each_time():

@@ -34,7 +34,7 @@ def table(*pairs: tuple[str, str], first_id: int = 1) -> pd.DataFrame:
     premises, hypotheses = zip(*pairs, strict=True)
     ids = range(first_id, first_id + len(pairs))
     texts = {"published_premise": premises, "published_hypothesis": hypotheses}
-    return pd.DataFrame(texts | {"pair_id": ids, "premise_id": ids})
+    return pd.DataFrame(texts | {"id": ids, "cluster": ids})
 
 
 def test_by_hand(letters):

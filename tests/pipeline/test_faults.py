@@ -21,9 +21,10 @@ from tokenizers import Tokenizer
 from tokenizers import models as tokenizer_models
 
 from carryover.analysis.records import read_json
+from carryover.answers import choice
 from carryover.data import fetch as fetching
 from carryover.data import mini, tokenizer
-from carryover.data.prompts import load_tokens, save_tokens
+from carryover.data.prompts import XNLIDataset
 from carryover.models.gpt2 import GPT2Model
 from carryover.planning.keys import canonical
 from carryover.runtime import files, leases
@@ -31,7 +32,7 @@ from carryover.runtime.errors import BadInput
 from carryover.runtime.job import Job
 from carryover.runtime.progress import progress
 from carryover.training.checkpoints import Checkpoints
-from carryover.training.loop import finetune
+from carryover.training.finetuning import finetune
 from study_runner import PROJECT
 
 SCRIPTS = PROJECT / "workflow/scripts"
@@ -118,7 +119,7 @@ def write(archive, words, make_model, make_prompts, tmp_path, monkeypatch):
             run("mini", None, {"frames": tmp_path / "frames.yaml", "sources": []}, outputs)
             return folder / "XNLI-1.0.zip"
         if kind == "tokens":
-            save_tokens(make_prompts(2000), folder / "en.train.safetensors")
+            make_prompts(2000).save(folder / "en.train.safetensors")
             return folder / "en.train.safetensors"
         config = {"path": "file.zip", "sha256": [files.sha256(archive)], "first_use": False}
         run("fetch", config, {"source": archive, "lock": tmp_path / "lock.yaml"}, {"file": folder / "file.zip"})
@@ -155,7 +156,7 @@ def test_a_full_scratch_costs_the_checkpoints_and_not_the_training(disk, make_mo
     recipe, runs = make_recipe(epochs=2), []
     for directory in (None, folder):
         model = make_model()
-        finetune(model, data, {"en": data}, recipe, 0, Checkpoints(directory, seconds_between=0.0))
+        finetune(model, choice, data, {"en": data}, recipe, 0, Checkpoints(directory, seconds_between=0.0))
         runs.append(model.state_dict())
     assert "not saved, training goes on: cannot write" in caplog.text and "No space left on device" in caplog.text
     assert all((runs[0][name] == runs[1][name]).all() for name in runs[0])
@@ -198,12 +199,12 @@ def cut(path: Path, share: float = 0.5) -> Path:
 @pytest.mark.parametrize("damage", ["cut off", "empty", "gone", "other"])
 def test_damaged_token_files_name_themselves(make_prompts, tmp_path, damage):
     path = tmp_path / "en.train.safetensors"
-    save_tokens(make_prompts(20), path)
+    make_prompts(20).save(path)
     {"cut off": cut, "empty": lambda p: p.write_bytes(b""), "gone": Path.unlink, "other": lambda p: p.write_text("{}")}[damage](
         path
     )
     with pytest.raises(BadInput, match=r"en\.train\.safetensors: damaged or cut off .*; delete it and run again"):
-        load_tokens([path])
+        XNLIDataset.load([path])
 
 
 @pytest.mark.parametrize("name", ["tokens", "fertility"])
@@ -350,7 +351,7 @@ def test_a_progress_without_a_screen_still_logs(monkeypatch, caplog):
 
 def test_a_file_from_the_future_is_read_like_any_other(make_prompts, tmp_path):
     """A node whose clock is an hour ahead: nothing that reads looks at the time."""
-    save_tokens(make_prompts(5), tmp_path / "tokens")
+    make_prompts(5).save(tmp_path / "tokens")
     before = files.sha256(tmp_path / "tokens")
     os.utime(tmp_path / "tokens", (time.time() + 3600,) * 2)
-    assert len(load_tokens([tmp_path / "tokens"])) and files.sha256(tmp_path / "tokens") == before
+    assert len(XNLIDataset.load([tmp_path / "tokens"])) and files.sha256(tmp_path / "tokens") == before

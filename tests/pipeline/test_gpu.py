@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from carryover.evaluation.scoring import score
+from carryover.answers import choice
+from carryover.answers.choice import score
 from carryover.training.checkpoints import Checkpoints
-from carryover.training.loop import finetune, label_loss
+from carryover.training.finetuning import finetune
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device is visible")
 # bf16 keeps 8 bits of a number: sums of hidden states are good to about a hundredth.
@@ -31,7 +32,7 @@ def trained(make_model, make_prompts, make_recipe):
     def train(device: str, dropout: float = 0.0, **recipe):
         model = make_model(dropout=dropout).to(device)
         data = make_prompts(40)
-        history = finetune(model, data, {"en": data}, make_recipe(epochs=2, **recipe), 0, Checkpoints(None))
+        history = finetune(model, choice, data, {"en": data}, make_recipe(epochs=2, **recipe), 0, Checkpoints(None))
         return [point["loss"] for point in history.curve], {name: value.cpu() for name, value in model.state_dict().items()}
 
     return train
@@ -51,7 +52,7 @@ def test_gradients_are_those_of_the_cpu(make_model, make_prompts, precision):
     for device, autocast in (("cpu", False), ("cuda", precision == "bf16")):
         model, prompts = make_model().to(device).train(), make_prompts(12)
         with torch.autocast(device, torch.bfloat16, enabled=autocast):
-            label_loss(model, prompts, np.arange(8)).backward()
+            choice.loss(model, prompts, np.arange(8)).backward()
         gradients.append(torch.cat([value.grad.flatten().cpu() for value in model.parameters() if value.grad is not None]))
     difference = (gradients[0] - gradients[1]).norm() / gradients[0].norm()
     assert difference < TOLERANCE[precision]
@@ -75,9 +76,9 @@ def test_two_runs_end_in_the_same_bits(trained, precision):
 def test_a_step_waits_for_nothing(make_model, make_prompts):
     """A loss and its gradients are asked for without a wait of the host for the device."""
     model, prompts = make_model(dropout=0.1).cuda().train(), make_prompts(12)
-    label_loss(model, prompts, np.arange(8)).backward()  # what the first step sets up
+    choice.loss(model, prompts, np.arange(8)).backward()  # what the first step sets up
     torch.cuda.set_sync_debug_mode("error")
     try:
-        label_loss(model, prompts, np.arange(8)).backward()
+        choice.loss(model, prompts, np.arange(8)).backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")

@@ -45,7 +45,7 @@ def correct(results: Path, variant: str, train: str, view: str, split: str = "de
     path = results / f"predictions/toy/full/{variant}/{train}/seed0/{view}/{train}.{split}.parquet"
     table = pd.read_parquet(path)
     answer = table[["logp_0", "logp_1", "logp_2"]].to_numpy().argmax(axis=1)
-    return table.assign(correct=answer == table["label"])
+    return table.assign(correct=answer == table["target"])
 
 
 def overlay(project: Path, name: str, content: dict) -> tuple[str, ...]:
@@ -68,8 +68,8 @@ def test_models_beat_the_hypothesis_alone(results, language):
     """The paired interval of the difference on dev is clear of 0: the model reads the premise."""
     full = correct(results, "baseline", language, "full")
     blind = correct(results, "hypothesis", language, "hypothesis")
-    assert (full["pair_id"] == blind["pair_id"]).all()
-    premises = np.unique(full["premise_id"], return_inverse=True)[1]
+    assert (full["id"] == blind["id"]).all()
+    premises = np.unique(full["cluster"], return_inverse=True)[1]
     gain = (full["correct"].astype(int) - blind["correct"].astype(int)).to_numpy()
     sums = cluster_sums(np.stack([gain, np.ones(len(full))]), premises).T[None]
     low, _ = interval(resampled_values(sums, accuracy.value, Settings(0.95, 10_000, 0)), 0.95)

@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from carryover.data import tokenizer
-from carryover.data.prompts import save_tokens
 from carryover.planning.keys import canonical
 from kill_at import PLACES
 from mini_corpus import built
@@ -106,7 +105,7 @@ def workshop(tmp_path_factory, make_model, make_prompts) -> Workshop:
     (place / "text.txt").write_text(text, encoding="utf-8")
     tokenizer.save(tokenizer.train_bpe(place / "text.txt", 384), place / "backbone")
     for number, name in enumerate(("en.train", "es.train", "en.dev")):
-        save_tokens(make_prompts(12, seed=number), place / name)
+        make_prompts(12, seed=number).save(place / name)
     return Workshop(place)
 
 
@@ -178,7 +177,7 @@ def test_another_run_is_never_gone_on_from(workshop, whole, what, make_model, ma
     elif what == "upstream model":
         make_model(1, vocab_size=384, eos_token_id=0).save_pretrained(workshop.place / "backbone")
     else:
-        save_tokens(make_prompts(12, seed=7), workshop.place / "es.train")
+        make_prompts(12, seed=7).save(workshop.place / "es.train")
     assert "going on from" not in workshop.run("finetune", config, "changed")
     assert workshop.results("changed")["model.safetensors"] != whole["model.safetensors"]
     for path, content in kept.items():
@@ -210,9 +209,9 @@ import pandas as pd
 from carryover.data import prompts, tokenizer
 made = tokenizer.train_bpe(Path("text.txt"), 500)
 lines = tokenizer.read_lines(Path("text.txt")) * 100
-table = pd.DataFrame({"premise": lines, "hypothesis": lines[::-1], "label": 0, "pair_id": 0, "premise_id": 0})
-dataset, _ = prompts.tokenize(table, made, "{premise} {hypothesis} Label:", ["0", "1", "2"], 1024)
-prompts.save_tokens(dataset, Path(sys.argv[1]))
+table = pd.DataFrame({"premise": lines, "hypothesis": lines[::-1], "target": 0, "id": 0, "cluster": 0})
+dataset, _ = prompts.tokenize(table, made, "{premise} {hypothesis} Label:", ["premise", "hypothesis"], ["0", "1", "2"], 1024)
+dataset.save(Path(sys.argv[1]))
 tokenizer.save(made, Path(sys.argv[1] + "-tokenizer"))
 """
 

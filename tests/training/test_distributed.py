@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from carryover.data.prompts import save_tokens
 from carryover.planning.keys import canonical
 from carryover.runtime import leases
 from carryover.runtime.devices import VISIBLE
@@ -41,9 +40,9 @@ def study(tmp_path, make_model, make_prompts):
     data = make_prompts(40, seed=3)
     rows = 41
     for name, count in (("train", rows), ("dev", 30)):
-        parts = {"ids": data.ids[: data.offsets[count]], "offsets": data.offsets[: count + 1], "label_tokens": data.label_tokens}
-        parts |= {key: getattr(data, key)[:count] for key in ("labels", "pair_ids", "premise_ids")}
-        save_tokens(type(data)(**parts), tmp_path / f"en.{name}.safetensors")
+        parts = {"ids": data.ids[: data.offsets[count]], "offsets": data.offsets[: count + 1], "candidates": data.candidates}
+        parts |= {key: getattr(data, key)[:count] for key in ("targets", "row_ids", "clusters")}
+        type(data)(**parts).save(tmp_path / f"en.{name}.safetensors")
     return tmp_path
 
 

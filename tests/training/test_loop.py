@@ -12,23 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from carryover.answers import choice
 from carryover.data.prompts import XNLIDataset
 from carryover.models.gpt2 import GPT2Model
 from carryover.runtime.errors import BadInput
 from carryover.training import loop
 from carryover.training.adamw import AdamW
 from carryover.training.checkpoints import Checkpoints
+from carryover.training.finetuning import finetune
 from carryover.training.loop import WINDOW, History, learning_rate, train
 
 NONE = Checkpoints(None)
 
 
 @pytest.fixture
-def label_loss(make_recipe) -> Callable[[GPT2Model, XNLIDataset], loop.Loss]:
-    """A factory of the loss that fine-tuning minimises, taken from it."""
+def label_loss() -> Callable[[GPT2Model, XNLIDataset], loop.Loss]:
+    """A factory of the loss that fine-tuning minimises."""
 
     def make(model: GPT2Model, data: XNLIDataset) -> loop.Loss:
-        return loop.finetune(model, data, {}, make_recipe(), 0, NONE, lambda model, rows, loss_of, *rest: loss_of)
+        return lambda rows: choice.loss(model, data, rows)
 
     return make
 
@@ -126,7 +128,7 @@ def test_schedules(make_recipe, schedule, warmup, total):
 def tuned(make_model, make_prompts, make_recipe, seed: int, checkpoints: Checkpoints = NONE) -> tuple[dict, History]:
     model, data = make_model(dropout=0.2), make_prompts(15)
     recipe = make_recipe(epochs=2, warmup=0.1, schedule="cosine", clip=1.0)
-    history = loop.finetune(model, data, {"en": make_prompts(4, seed=9)}, recipe, seed, checkpoints)
+    history = finetune(model, choice, data, {"en": make_prompts(4, seed=9)}, recipe, seed, checkpoints)
     return weights(model), history
 
 
@@ -145,7 +147,7 @@ def test_seed_sets_dropout_too(make_model, make_prompts, make_recipe):
     losses = []
     for seed in (0, 0, 1):
         recipe = make_recipe(batch_size=len(data))
-        losses.append(loop.finetune(make_model(dropout=0.5), data, {"en": data}, recipe, seed, NONE).train_loss)
+        losses.append(finetune(make_model(dropout=0.5), choice, data, {"en": data}, recipe, seed, NONE).train_loss)
     assert losses[0] == losses[1]
     assert abs(losses[0] - losses[2]) > 1e-3
 
@@ -228,13 +230,13 @@ def test_best_epoch_is_kept(make_model, make_recipe, criteria, best):
 
 def test_criterion_is_the_mean_over_languages(make_model, make_prompts, make_recipe, twin):
     model, dev = make_model(dropout=0.3), {"en": make_prompts(3, seed=1), "th": make_prompts(40, seed=2)}
-    history = loop.finetune(model, make_prompts(4), dev, make_recipe(lr=0.01), 0, NONE)
+    history = finetune(model, choice, make_prompts(4), dev, make_recipe(lr=0.01), 0, NONE)
     expected, theirs = {}, twin(model)
     with torch.no_grad():
         for language, data in dev.items():
-            prompts = [torch.from_numpy(data.prompt(row).astype(np.int64))[None] for row in range(len(data))]
-            logits = np.array([theirs(prompt).logits[0, -1, data.label_tokens].numpy() for prompt in prompts])
-            expected[language] = (logits.argmax(1) == data.labels).mean()
+            prompts = [torch.from_numpy(data.sequence(row).astype(np.int64))[None] for row in range(len(data))]
+            logits = np.array([theirs(prompt).logits[0, -1, data.candidates].numpy() for prompt in prompts])
+            expected[language] = (logits.argmax(1) == data.targets).mean()
     assert history.epochs[0]["dev"] == pytest.approx(expected)
     assert history.epochs[0]["criterion"] == pytest.approx((expected["en"] + expected["th"]) / 2)
     assert expected["en"] != expected["th"]
@@ -262,7 +264,7 @@ def test_diverged_model_stops_fine_tuning(make_model, make_prompts, make_recipe,
         model.final_layer_norm.bias.data[0] = float("nan")
     recipe = make_recipe(lr=1e6, batch_size=2) if case == "learning rate" else make_recipe()
     with pytest.raises(BadInput, match="update 1 " if case == "weights" else r"update \d+ \(learning rate 1e\+06"):
-        loop.finetune(model, data, {"en": data}, recipe, 0, NONE)
+        finetune(model, choice, data, {"en": data}, recipe, 0, NONE)
 
 
 class Killed(Exception):
@@ -350,6 +352,6 @@ def test_bf16_trains(make_model, make_prompts, make_recipe):
     losses = {}
     for precision in ("fp32", "bf16"):
         model = make_model()
-        losses[precision] = loop.finetune(model, data, {"en": data}, make_recipe(precision=precision), 0, NONE).train_loss
+        losses[precision] = finetune(model, choice, data, {"en": data}, make_recipe(precision=precision), 0, NONE).train_loss
         assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}  # the master weights
     assert 0 < abs(losses["bf16"] - losses["fp32"]) < 0.05

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from carryover.answers import choice
 from carryover.training.checkpoints import Checkpoints
-from carryover.training.loop import epoch_order, finetune
+from carryover.training.finetuning import finetune
+from carryover.training.loop import epoch_order
 
 NONE = Checkpoints(None)
 
@@ -40,8 +42,8 @@ def test_a_run_with_batches_by_length_ends_in_the_same_bits_twice(make_model, ma
     data, recipe = make_prompts(30), make_recipe(batches="by_length", epochs=2)
     models = [make_model(), make_model()]
     for model in models:
-        finetune(model, data, {"en": data}, recipe, 5, NONE)
+        finetune(model, choice, data, {"en": data}, recipe, 5, NONE)
     assert all(torch.equal(one, other) for one, other in zip(models[0].parameters(), models[1].parameters(), strict=True))
     shuffled = make_model()
-    finetune(shuffled, data, {"en": data}, make_recipe(epochs=2), 5, NONE)
+    finetune(shuffled, choice, data, {"en": data}, make_recipe(epochs=2), 5, NONE)
     assert not torch.equal(shuffled.token_embedding.weight, models[0].token_embedding.weight)

@@ -1,4 +1,5 @@
 # What all rules share: the resolved config, the key, the names of paths, and how scripts are called.
+import csv
 import json
 import os
 import re
@@ -28,6 +29,8 @@ DOWNLOADS = "data/downloads"
 SCRIPTS = str(Path(workflow.basedir) / "workflow" / "scripts")
 LANGUAGES = config["languages"]
 FILES = config["fetch"]["files"]
+with open("data/languages.csv", encoding="utf-8", newline="") as known:
+    UNSEGMENTED = [row["language"] for row in csv.DictReader(known) if row["spaces"] == "no"]
 
 # Scripts find the library in every deployment; outside conda they run in the Python that runs Snakemake. The safe path keeps
 # the scripts' own folder out of the way of imports: `select` is also a module of Python's. Nothing splits at spaces in paths,

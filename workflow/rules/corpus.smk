@@ -22,6 +22,7 @@ rule corpus_evaluation:
             language=lambda wildcards: wildcards.language,
             expected_rows={split: config["corpus"]["expected_rows"][split] for split in ("dev", "test")},
             unsegment=lambda wildcards: wildcards.language in config["corpus"]["unsegment"],
+            unsegmented=lambda wildcards: wildcards.language in UNSEGMENTED,
         ),
     shell:
         "python $SCRIPTS/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
@@ -51,6 +52,7 @@ rule corpus_training:
             subset_seed=config["corpus"]["subset_seed"],
             detokenize=config["corpus"]["detokenize"],
             unsegment=lambda wildcards: wildcards.language in config["corpus"]["unsegment"],
+            unsegmented=lambda wildcards: wildcards.language in UNSEGMENTED,
         ),
     shell:
         "python $SCRIPTS/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"

@@ -10,7 +10,7 @@ from carryover.runtime.job import Job, run_job
 
 def work(job: Job) -> None:
     paths = [*job.inputs["train"], *job.inputs["dev"]]
-    columns = [*TEXTS, "pair_id", "premise_id"]
+    columns = [*TEXTS, "id", "cluster"]
     tables = {}
     for path in paths:
         with files.reading(path):

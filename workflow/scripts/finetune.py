@@ -2,14 +2,15 @@
 
 import pandas as pd
 
+from carryover.answers import choice
 from carryover.data import tokenizer
-from carryover.data.prompts import load_tokens
 from carryover.models.gpt2 import GPT2Model
 from carryover.runtime import files
 from carryover.runtime.job import Job, peak_memory_mb, run_job
 from carryover.training import distributed
 from carryover.training.checkpoints import Checkpoints
-from carryover.training.loop import Recipe, epoch_order, finetune
+from carryover.training.finetuning import finetune
+from carryover.training.loop import Recipe, epoch_order
 
 
 def work(job: Job) -> None:
@@ -18,10 +19,10 @@ def work(job: Job) -> None:
     device = distributed.own_device(job.gpu, config["threads"])
     settings.pop("view")
     model = GPT2Model.from_pretrained(source, dropout=settings.pop("dropout")).to(device)
-    data = load_tokens(job.inputs["train"])
-    dev = {language: load_tokens([path]) for language, path in zip(config["languages"], job.inputs["dev"], strict=True)}
+    data = choice.load(job.inputs["train"])
+    dev = {language: choice.load([path]) for language, path in zip(config["languages"], job.inputs["dev"], strict=True)}
     recipe, checkpoints = Recipe(**settings), Checkpoints(job.resume_directory())
-    history = finetune(model, data, dev, recipe, config["seed"], checkpoints, distributed.train)
+    history = finetune(model, choice, data, dev, recipe, config["seed"], checkpoints, distributed.train)
     if not distributed.is_first():
         return
     model.save_pretrained(directory)

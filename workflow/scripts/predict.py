@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from carryover.data.prompts import load_tokens
-from carryover.evaluation.scoring import prediction_table, score
+from carryover.answers import choice
 from carryover.models.gpt2 import GPT2Model
 from carryover.runtime import files
 from carryover.runtime.devices import choose_device
@@ -14,8 +13,8 @@ def work(job: Job) -> None:
     device = choose_device(job.gpu, job.config["threads"])
     model = GPT2Model.from_pretrained(job.inputs["model"][0].parent).to(device)
     for source, target in zip(job.inputs["tokens"], job.outputs["predictions"], strict=True):
-        data = load_tokens([source])
-        table = pd.DataFrame(prediction_table(data, score(model, data, job.config["precision"])))
+        data = choice.load([source])
+        table = pd.DataFrame(choice.predictions(data, choice.score(model, data, job.config["precision"])))
         with files.whole(target) as partial:
             table.to_parquet(partial, index=False, compression="zstd")
 

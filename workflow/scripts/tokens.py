@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from carryover.data import prompts, tokenizer
+from carryover.data import tokenizer
 from carryover.runtime import files
 from carryover.runtime.job import Job, run_job
+from carryover.tasks import nli
 
 
 def work(job: Job) -> None:
@@ -13,9 +14,9 @@ def work(job: Job) -> None:
     for source, target in zip(job.inputs["tables"], job.outputs["tokens"], strict=True):
         with files.reading(source):
             table = pd.read_parquet(source)
-        table = prompts.apply_view(table, config["view"], config["shuffle_seed"])
-        dataset, counts = prompts.tokenize(table, made, config["template"], config["labels"], config["max_length"])
-        prompts.save_tokens(dataset, target)
+        table = nli.apply_view(table, config["view"], config["shuffle_seed"])
+        dataset, counts = nli.encode(table, made, config, config["max_length"])
+        dataset.save(target)
         seen = config["pretrained_positions"]
         beyond = None if seen is None else float((dataset.lengths > seen).mean())
         language, split = target.stem.rsplit(".", 1)

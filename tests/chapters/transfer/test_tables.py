@@ -51,11 +51,11 @@ def one(table: pd.DataFrame, **where: object) -> pd.Series:
 def test_accuracy_is_what_the_predictions_say(study, made):
     path = study / "predictions/toy/full/lr_high/en/seed1/full/es.test.parquet"
     rows = pd.read_parquet(path)
-    right = (rows[["logp_0", "logp_1", "logp_2"]].to_numpy().argmax(axis=1) == rows["label"]).to_numpy()
+    right = (rows[["logp_0", "logp_1", "logp_2"]].to_numpy().argmax(axis=1) == rows["target"]).to_numpy()
     row = one(made["accuracy"], variant="lr_high", train="en", seed=1, view="full", split="test", language="es")
     assert (row["n"], row["premises"]) == (900, 300)
     assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-5)
-    assert row["greedy_accuracy"] == pytest.approx((rows["greedy_label"] == rows["label"]).mean(), abs=1e-5)
+    assert row["greedy_accuracy"] == pytest.approx((rows["greedy_label"] == rows["target"]).mean(), abs=1e-5)
     assert row["p_binomial"] == pytest.approx(
         stats.binomtest(int(right.sum()), 900, 1 / 3, alternative="greater").pvalue, rel=1e-4
     )

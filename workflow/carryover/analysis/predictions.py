@@ -160,7 +160,7 @@ def _read_predictions(path: Path) -> Cell:
     model, seed, (view, name) = run_of(path, "predictions")
     language, split, _ = name.rsplit(".", 2)
     try:
-        table = pd.read_parquet(path).sort_values("pair_id", kind="stable")
+        table = pd.read_parquet(path).sort_values("id", kind="stable")
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"{path}: not a readable table of predictions ({error}); delete it and run again") from error
     logp = table[LOGP].to_numpy(np.float32)
@@ -170,9 +170,9 @@ def _read_predictions(path: Path) -> Cell:
         model,
         Asked(view, split, language),
         (seed,),
-        table["pair_id"].to_numpy(),
-        np.unique(table["premise_id"].to_numpy(), return_inverse=True)[1],
-        table["label"].to_numpy().astype(int),
+        table["id"].to_numpy(),
+        np.unique(table["cluster"].to_numpy(), return_inverse=True)[1],
+        table["target"].to_numpy().astype(int),
         logp[None],
         table["greedy_label"].to_numpy()[None],
     )

@@ -58,7 +58,7 @@ def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, r
 
     tables: corpus tables by (language, `train` or `dev`), with the text as published. Standard errors take the sentences as
     a sample, those of one premise together. The token premium (Petrov et al.
-    2023) is the tokens of a language over those of English for the same sentences; only dev has it, where the pair ids are
+    2023) is the tokens of a language over those of English for the same sentences; only dev has it, where the ids are
     the same.
     """
     measured: list[dict[str, Any]] = []
@@ -68,14 +68,14 @@ def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, r
         counted = _counted([*table["published_premise"], *table["published_hypothesis"]], tokenizer)
         by_row = {name: each.reshape(2, -1).sum(axis=0) for name, each in counted.items()}
         tokens[language, text] = by_row["tokens"]
-        error = ratio_error(by_row["tokens"], by_row["words"], table["premise_id"].to_numpy())
+        error = ratio_error(by_row["tokens"], by_row["words"], table["cluster"].to_numpy())
         row = {"language": language, "text": text, "rows": len(table), **_ratios(counted), "tokens_per_word_se": error}
         measured.append(row | {"token_premium": float("nan"), "token_premium_se": float("nan")})
     english = tables.get(("en", "dev"))
     for row in measured:
         own = tables[row["language"], row["text"]]
-        if row["text"] == "dev" and english is not None and english["pair_id"].equals(own["pair_id"]):
+        if row["text"] == "dev" and english is not None and english["id"].equals(own["id"]):
             theirs = tokens["en", "dev"]
             row["token_premium"] = row["tokens"] / int(theirs.sum())
-            row["token_premium_se"] = ratio_error(tokens[row["language"], "dev"], theirs, own["premise_id"].to_numpy())
+            row["token_premium_se"] = ratio_error(tokens[row["language"], "dev"], theirs, own["cluster"].to_numpy())
     return pd.DataFrame(measured)

@@ -1,73 +1,52 @@
-"""Prompts as token ids: the table that training and prediction read.
+"""Prompts with candidate answers as token ids.
 
-Each row's prompt is tokenised whole, once. A label is one more token after the prompt, and it is never cut off: where a
-prompt is too long, the premise loses its end, and after it the hypothesis.
+Each row's prompt is tokenised whole, once. A candidate is one more token after the prompt, and it is never cut off: where a
+prompt is too long, its first field loses its end, and after it the next one.
 """
 
 from __future__ import annotations
 
-import logging
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from safetensors.numpy import save
 from tokenizers import Encoding, Tokenizer
 
-from carryover.runtime import files
+from carryover.data.sequences import Sequences
 from carryover.runtime.errors import BadInput
 
 if TYPE_CHECKING:
     import torch
 
-log = logging.getLogger("carryover")
 CHECKED_IN_CONTEXT = 100  # rows on which each label is tokenised after its prompt
 ROWS_AT_ONCE = 10_000  # prompts that are tokenised together: an encoding holds far more than its ids
 
 
 @dataclass(frozen=True)
-class XNLIDataset:
-    """Tokenised prompts of one or more files.
+class XNLIDataset(Sequences):
+    """Prompts, each with the same K candidates of which one is right.
 
-    PyTorch is imported where tensors are asked for: its import would be most of the time of a job that only tokenises.
-
-    ids: all prompts in a row; offsets [n + 1]: where each begins; labels [n]: 0, 1 or 2; label_tokens [3]: the token of
-    each label; pair_ids, premise_ids [n]: the example and the premise it shares with others of its file.
+    targets [n]: the right candidate, 0 to K - 1; candidates [K]: the token of each.
     """
 
-    ids: np.ndarray
-    offsets: np.ndarray
-    labels: np.ndarray
-    label_tokens: np.ndarray
-    pair_ids: np.ndarray
-    premise_ids: np.ndarray
+    targets: np.ndarray
+    candidates: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    SHARED = ("candidates",)
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each prompt, without its label."""
-        return np.diff(self.offsets)
-
-    def prompt(self, row: int) -> np.ndarray:
-        """The token ids of one prompt."""
-        return self.ids[self.offsets[row] : self.offsets[row + 1]]
-
-    def targets(self, rows: np.ndarray) -> np.ndarray:
-        """The label tokens of these rows."""
-        return self.label_tokens[self.labels[rows]]
+    def answers(self, rows: np.ndarray) -> np.ndarray:
+        """The tokens of the right candidates of these rows."""
+        return self.candidates[self.targets[rows]]
 
     def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
         """The handout's example: prompt and label as `input_ids`, and `labels` of -100 but for the last token."""
         import torch
 
-        answer = self.label_tokens[self.labels[row]]
-        ids = torch.from_numpy(np.append(self.prompt(row), answer).astype(np.int64))
+        answer = self.candidates[self.targets[row]]
+        ids = torch.from_numpy(np.append(self.sequence(row), answer).astype(np.int64))
         labels = torch.full_like(ids, -100)
         labels[-1] = ids[-1]
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels}
@@ -84,88 +63,75 @@ class XNLIDataset:
         }
 
 
-def load_tokens(paths: Sequence[Path]) -> XNLIDataset:
-    """The rows of these files, one after the other; a single file stays on disk and is mapped into memory.
-
-    Raises BadInput where a file is damaged.
-    """
-    from safetensors.torch import load_file
-
-    parts = []
-    for path in paths:
-        with files.reading(path):
-            parts.append({name: tensor.numpy() for name, tensor in load_file(path).items()})
-    if len(parts) == 1:
-        return XNLIDataset(**parts[0])
-    starts = np.cumsum([0, *(part["offsets"][-1] for part in parts)])
-    return XNLIDataset(
-        ids=np.concatenate([part["ids"] for part in parts]),
-        offsets=np.concatenate([[0], *(part["offsets"][1:] + start for part, start in zip(parts, starts, strict=False))]),
-        labels=np.concatenate([part["labels"] for part in parts]),
-        label_tokens=parts[0]["label_tokens"],
-        pair_ids=np.concatenate([part["pair_ids"] for part in parts]),
-        premise_ids=np.concatenate([part["premise_ids"] for part in parts]),
-    )
-
-
 def tokenize(
-    table: pd.DataFrame, tokenizer: Tokenizer, template: str, labels: Sequence[str], max_length: int
+    table: pd.DataFrame, tokenizer: Tokenizer, template: str, fields: Sequence[str], labels: Sequence[str], max_length: int
 ) -> tuple[XNLIDataset, dict[str, int]]:
-    """The prompts of a corpus table, and counts: `rows`, `premise_cut`, `hypothesis_cut`.
+    """The prompts of a corpus table (id, cluster, target and the fields), and counts: `rows`, and `<field>_cut` of each field.
 
-    labels: the text of each label. max_length: the most tokens of a prompt with its label. Raises BadInput for a
-    template without its two fields and for a label that is not one token after the prompt.
+    fields: columns of text, in the order in which the template has them and loses them. labels: the text of each candidate.
+    max_length: the most tokens of a prompt with its label. Raises BadInput for a template without its fields and for a label
+    that is not one token after the prompt.
     """
-    before, middle, after = split_template(template)
-    pairs = list(zip(table["premise"], table["hypothesis"], strict=True))
+    between = split_template(template, fields)
+    texts = list(zip(*(table[field] for field in fields), strict=True))
     rows: list[np.ndarray] = []
-    counts = {"rows": len(table), "premise_cut": 0, "hypothesis_cut": 0}
-    for start in range(0, len(pairs), ROWS_AT_ONCE):
-        chunk = pairs[start : start + ROWS_AT_ONCE]
-        prompts = [f"{before}{premise}{middle}{hypothesis}{after}" for premise, hypothesis in chunk]
+    label_tokens: list[int] = []
+    cuts = np.zeros(len(fields), dtype=int)
+    for start in range(0, len(texts), ROWS_AT_ONCE):
+        chunk = texts[start : start + ROWS_AT_ONCE]
+        prompts = [_fill(between, row) for row in chunk]
         if start == 0:
             label_tokens = [label_token(tokenizer, prompts[:CHECKED_IN_CONTEXT], label) for label in labels]
-        for encoding, (premise, hypothesis) in zip(tokenizer.encode_batch(prompts, add_special_tokens=False), chunk, strict=True):
+        for encoding, row in zip(tokenizer.encode_batch(prompts, add_special_tokens=False), chunk, strict=True):
             ids = np.array(encoding.ids, dtype=np.int32)
             excess = len(ids) + 1 - max_length
             if excess > 0:
-                spans = [(len(before), len(premise)), (len(before) + len(premise) + len(middle), len(hypothesis))]
-                ids, cut = _shorten(ids, encoding, spans, excess)
-                counts["premise_cut"] += cut[0]
-                counts["hypothesis_cut"] += cut[1]
+                ids, cut = _shorten(ids, encoding, _spans(between, row), excess)
+                cuts += cut
             rows.append(ids)
     dataset = XNLIDataset(
         ids=np.concatenate(rows),
         offsets=np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64),
-        labels=table["label"].to_numpy(np.int64),
-        label_tokens=np.array(label_tokens, dtype=np.int64),
-        pair_ids=table["pair_id"].to_numpy(np.int64),
-        premise_ids=table["premise_id"].to_numpy(np.int64),
+        row_ids=table["id"].to_numpy(np.int64),
+        clusters=table["cluster"].to_numpy(np.int64),
+        targets=table["target"].to_numpy(np.int64),
+        candidates=np.array(label_tokens, dtype=np.int64),
     )
-    return dataset, counts
+    counts = {f"{field}_cut": int(count) for field, count in zip(fields, cuts, strict=True)}
+    return dataset, {"rows": len(table), **counts}
 
 
-def save_tokens(dataset: XNLIDataset, path: Path) -> None:
-    """Writes the dataset as one safetensors file, whole."""
-    files.write_bytes(path, save({name: np.ascontiguousarray(value) for name, value in vars(dataset).items()}))
-
-
-def split_template(template: str) -> tuple[str, str, str]:
-    """What stands before the premise, between premise and hypothesis, and after. Raises BadInput for another form."""
+def split_template(template: str, fields: Sequence[str]) -> list[str]:
+    """What stands before the first field, between each two, and after the last. Raises BadInput for another form."""
     try:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
-        raise BadInput(f"tokens.templates: {template!r}: {error}") from error
-    fields = [field for _, field, _, _ in parts if field is not None]
+        raise BadInput(f"template {template!r}: {error}") from error
+    found = [field for _, field, _, _ in parts if field is not None]
     plain = not any(spec or conversion for _, _, spec, conversion in parts)
-    if fields != ["premise", "hypothesis"] or not plain:
-        raise BadInput(f"tokens.templates: {template!r} needs {{premise}} and then {{hypothesis}}, once each")
-    between = ["", "", ""]  # a doubled brace splits what stands before a field in two
+    if found != list(fields) or not plain:
+        needed = " and then ".join(f"{{{field}}}" for field in fields)
+        raise BadInput(f"template {template!r} needs {needed}, once each")
+    between = [""] * (len(fields) + 1)  # a doubled brace splits what stands before a field in two
     place = 0
     for literal, field, _, _ in parts:
         between[place] += literal
         place += field is not None
-    return between[0], between[1], between[2]
+    return between
+
+
+def _fill(between: Sequence[str], texts: Sequence[str]) -> str:
+    return between[0] + "".join(text + after for text, after in zip(texts, between[1:], strict=True))
+
+
+def _spans(between: Sequence[str], texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Where the text of each field begins in its prompt, and its length."""
+    spans, start = [], 0
+    for before, text in zip(between, texts, strict=False):
+        start += len(before)
+        spans.append((start, len(text)))
+        start += len(text)
+    return spans
 
 
 def label_token(tokenizer: Tokenizer, prompts: Sequence[str], label: str) -> int:
@@ -177,16 +143,16 @@ def label_token(tokenizer: Tokenizer, prompts: Sequence[str], label: str) -> int
         if both[: len(alone)] != alone or len(both) != len(alone) + 1:
             raise BadInput(
                 f"label {label!r} is not exactly one token after its prompt for this tokeniser "
-                f"({tokenizer.get_vocab_size()} entries): {tokenizer.encode(label).tokens}; change tokens.labels or the template"
+                f"({tokenizer.get_vocab_size()} entries): {tokenizer.encode(label).tokens}; change the task's labels or template"
             )
         found.add(both[-1])
     if len(found) != 1:
-        raise BadInput(f"label {label!r} is a different token after different prompts; change tokens.labels or the template")
+        raise BadInput(f"label {label!r} is a different token after different prompts; change the task's labels or template")
     return found.pop()
 
 
 def _shorten(ids: np.ndarray, encoding: Encoding, spans: list[tuple[int, int]], excess: int) -> tuple[np.ndarray, list[bool]]:
-    """Without `excess` tokens from the end of the premise and, where that is not enough, of the hypothesis; which were cut."""
+    """Without `excess` tokens from the end of the first field and, where that is not enough, of the next; which were cut."""
     offsets = np.array(encoding.offsets)
     keep = np.ones(len(ids), dtype=bool)
     cuts = []
@@ -197,21 +163,5 @@ def _shorten(ids: np.ndarray, encoding: Encoding, spans: list[tuple[int, int]], 
         excess -= len(gone)
         cuts.append(len(gone) > 0)
     if excess > 0:
-        raise BadInput("tokens.max_length is too short for the prompt's own words")
+        raise BadInput("max_length is too short for the prompt's own words")
     return ids[keep], cuts
-
-
-def apply_view(table: pd.DataFrame, view: str, seed: int) -> pd.DataFrame:
-    """The table as a control sees it: `full`, `hypothesis` (no premise) or `shuffled` (each premise another's).
-
-    Shuffling moves whole premises: the hypotheses that shared one share the new one, and no premise stays.
-    """
-    if view == "hypothesis":
-        return table.assign(premise="")
-    if view == "shuffled":
-        first = table.drop_duplicates("premise_id")
-        order = np.random.default_rng(seed).permutation(len(first))
-        # A rotation of a random order leaves nobody in place.
-        other = dict(zip(first["premise_id"].to_numpy()[order], first["premise"].to_numpy()[np.roll(order, 1)], strict=True))
-        return table.assign(premise=table["premise_id"].map(other))
-    return table

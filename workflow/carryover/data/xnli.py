@@ -8,14 +8,12 @@ quote characters and U+2028 (so lines end at `\\n` alone and nothing is unquoted
 from __future__ import annotations
 
 import logging
-import math
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from carryover.runtime.errors import BadInput
@@ -25,17 +23,16 @@ log = logging.getLogger("carryover")
 LABELS = {"entailment": 0, "contradiction": 1, "contradictory": 1, "neutral": 2}  # the handout's numbers
 LABEL_NAMES = ("entailment", "contradiction", "neutral")
 LARGEST_MEMBER = 1 << 29  # bytes unpacked; the largest published member has 200 MB
-UNSEGMENTED = ("zh", "th")
 MOST_UNUSABLE = 0.01  # more of the rows than this, and the file is not what it should be
 COLUMNS = {  # published name -> ours
-    "train": {"premise": "premise", "hypo": "hypothesis", "label": "label"},
+    "train": {"premise": "premise", "hypo": "hypothesis", "label": "target"},
     "eval": {
         "language": "language",
-        "gold_label": "label",
+        "gold_label": "target",
         "sentence1": "premise",
         "sentence2": "hypothesis",
-        "promptID": "premise_id",
-        "pairID": "pair_id",
+        "promptID": "cluster",
+        "pairID": "id",
         "genre": "genre",
     },
 }
@@ -44,8 +41,9 @@ COLUMNS = {  # published name -> ours
 def read_split(archive: Path, split: str, language: str, expected_rows: int | None = None) -> tuple[pd.DataFrame, int]:
     """One split of one language, as published, and how many of its rows cannot be used.
 
-    Columns: premise, hypothesis (text), label (0, 1, 2), pair_id, premise_id (integers; in training text, which has
-    none, the row number), genre. Raises BadInput for a missing member, too many unusable rows, or another row count.
+    Columns: id, cluster (of the pair and of its premise; in training text, which has none, the row number), premise,
+    hypothesis (text), target (0, 1, 2), genre. Raises BadInput for a missing member, too many unusable rows, or another row
+    count.
     """
     kind = "train" if split == "train" else "eval"
     suffix = f"multinli.train.{language}.tsv" if split == "train" else f"xnli.{split}.tsv"
@@ -61,7 +59,7 @@ def read_split(archive: Path, split: str, language: str, expected_rows: int | No
         raise BadInput(f"{archive}: {member} has no rows for language {language!r}")
     if expected_rows is not None and total != expected_rows:
         raise BadInput(
-            f"{archive}: {member} has {total} rows for {language}, corpus.expected_rows.{split} says {expected_rows}; "
+            f"{archive}: {member} has {total} rows for {language}, expected_rows.{split} says {expected_rows}; "
             "another version of the data? then change the config"
         )
     log.info("%s %s: %d rows, %d not usable", language, split, len(table), len(unusable))
@@ -74,7 +72,9 @@ def find_member(archive: Path, suffix: str, language: str | None = None) -> str:
         names = [info.filename for info in opened.infolist() if not info.filename.startswith("__MACOSX")]
     found = [name for name in names if name.rsplit("/", 1)[-1] == suffix]
     if not found:
-        remedy = f"; {language} has no training text in this source: take it out of corpus.train_languages" if language else ""
+        remedy = (
+            f"; {language} has no training text in this source: take it out of the task's train_languages" if language else ""
+        )
         raise BadInput(f"{archive}: no member {suffix}{remedy}")
     return found[0]
 
@@ -94,7 +94,7 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
     unknown label or text that is not UTF-8.
     """
     columns = COLUMNS[kind]
-    rows: dict[str, list[Any]] = {name: [] for name in ("premise", "hypothesis", "label", "pair_id", "premise_id", "genre")}
+    rows: dict[str, list[Any]] = {name: [] for name in ("id", "cluster", "premise", "hypothesis", "target", "genre")}
     unusable: list[tuple[int, str]] = []
     lines = _lines(archive, member)
     _, header = next(lines, (1, ""))
@@ -111,23 +111,23 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
             unusable.append((number, f"{len(fields)} fields of {len(names)}"))
             continue
         row = {ours: fields[place].strip() if place < len(fields) else "" for ours, place in places.items()}
-        if row["label"] not in LABELS:
+        if row["target"] not in LABELS:
             known = ", ".join(LABELS)
-            raise BadInput(f"{archive}: {member}, line {number}: unknown label {row['label']!r}; known: {known}")
+            raise BadInput(f"{archive}: {member}, line {number}: unknown label {row['target']!r}; known: {known}")
         if not row["premise"] or not row["hypothesis"]:
             unusable.append((number, "no premise" if row["hypothesis"] else "no hypothesis"))
             continue
-        identity = (row.get("pair_id", str(number - 1)), row.get("premise_id", str(number - 1)))
+        identity = (row.get("id", str(number - 1)), row.get("cluster", str(number - 1)))
         if not all(part.isdecimal() for part in identity):
             unusable.append((number, f"pair or prompt id is not a number: {identity}"))
             continue
+        rows["id"].append(int(identity[0]))
+        rows["cluster"].append(int(identity[1]))
         rows["premise"].append(row["premise"])
         rows["hypothesis"].append(row["hypothesis"])
-        rows["label"].append(LABELS[row["label"]])
-        rows["pair_id"].append(int(identity[0]))
-        rows["premise_id"].append(int(identity[1]))
+        rows["target"].append(LABELS[row["target"]])
         rows["genre"].append(row.get("genre", ""))
-    return pd.DataFrame(rows).astype({"label": "int8", "pair_id": "int64", "premise_id": "int64"}), unusable
+    return pd.DataFrame(rows).astype({"target": "int8", "id": "int64", "cluster": "int64"}), unusable
 
 
 def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
@@ -146,30 +146,15 @@ def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
         raise BadInput(f"{archive}: {member} is corrupt after line {number} ({error}); delete it and fetch again") from error
 
 
-def take_subset(table: pd.DataFrame, size: float | int, drawn_with: int | None) -> pd.DataFrame:
-    """The first rows (as published), or, with a seed, drawn rows in their order in the file.
-
-    size: a count, or a fraction of the rows where it is a float up to 1.0 (rounded down). Raises BadInput where a count
-    is more than there are.
-    """
-    count = math.floor(size * len(table) + 1e-6) if isinstance(size, float) else size  # 0.29 * 100 is 28.999...
-    if not 0 < count <= len(table):
-        raise BadInput(f"corpus.subset: {size} asks for {count} of {len(table)} rows")
-    if drawn_with is None:
-        return table.iloc[:count].reset_index(drop=True)
-    chosen = np.sort(np.random.default_rng(drawn_with).permutation(len(table))[:count])
-    return table.iloc[chosen].reset_index(drop=True)
-
-
-def prepare_text(table: pd.DataFrame, language: str, split: str, detokenize: bool, unsegment: bool) -> pd.DataFrame:
+def prepare_text(table: pd.DataFrame, language: str, moses: bool, unsegment: bool, unsegmented: bool) -> pd.DataFrame:
     """The table with premise and hypothesis as models read them, and as published under `published_*`.
 
-    detokenize: undo the Moses tokenisation of training text, and join the words of unsegmented scripts.
-    unsegment: remove the spaces of this language in every split (the course does this for zh).
+    moses: undo the Moses tokenisation that the text has; unsegmented: this language is written without spaces, so that undoing
+    it joins the words. unsegment: join them in any case (the course does this for zh, in every split).
     """
-    joined = unsegment or (detokenize and split == "train" and language in UNSEGMENTED)
+    joined = unsegment or (moses and unsegmented)
     detokenizer = None
-    if detokenize and split == "train" and not joined:
+    if moses and not joined:
         from sacremoses import MosesDetokenizer  # here, because its import takes longer than reading a dev set
 
         detokenizer = MosesDetokenizer(lang=language)

@@ -22,6 +22,7 @@ from torch.overrides import TorchFunctionMode
 from carryover.models.activation import linear_gelu
 from carryover.models.attention import dropped_attention
 from carryover.models.dropout import dropout
+from carryover.models.losses import tied_cross_entropy, tied_lookup
 from carryover.models.packing import Layout, Packed
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
@@ -257,6 +258,12 @@ class GPT2Model(GPTPreTrainedModel):
     def hidden_state_to_token(self, hidden: Tensor) -> Tensor:
         """Hidden states [..., D] to logits [..., V], by the transposed token embedding."""
         return F.linear(hidden, self.token_embedding.weight)
+
+    def answer_loss(self, batch: Packed, targets: Tensor) -> Tensor:
+        """The mean of -log p(target token) at the batch's `ends`, in nats; targets: [Q]."""
+        tokens, weight = tied_lookup(self.token_embedding.weight, batch.ids)
+        hidden = self.encode_ends(self.place(tokens, batch.positions), batch)
+        return tied_cross_entropy(hidden.float(), weight, targets)
 
 
 _NAMES = {  # ours -> (Hugging Face's, stored transposed: its Conv1D keeps [in, out])

@@ -18,11 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carryover.data.prompts import XNLIDataset
-from carryover.evaluation.scoring import accuracy, score
 from carryover.models.gpt2 import GPT2Model
-from carryover.models.losses import tied_cross_entropy, tied_lookup
-from carryover.models.packing import move, pack
 from carryover.runtime import signals
 from carryover.runtime.errors import BadInput
 from carryover.runtime.progress import progress
@@ -220,40 +216,3 @@ def _restore(state, model, optimizer, history) -> tuple[int, dict | None, list[T
     vars(history).update(state["history"])
     device = next(model.parameters()).device
     return state["update"], state["best"], [loss.to(device) for loss in state["window"]]
-
-
-def label_loss(model: GPT2Model, data: XNLIDataset, rows: np.ndarray) -> Tensor:
-    """The mean over these rows of -log p(label token | prompt), in nats, over the whole vocabulary."""
-    device = next(model.parameters()).device
-    batch = pack([data.prompt(row) for row in rows]).to(device)
-    targets = move(torch.from_numpy(data.targets(rows)), device)
-    tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
-    hidden = model.encode_ends(model.place(tokens, batch.positions), batch)
-    return tied_cross_entropy(hidden.float(), weight, targets)
-
-
-def finetune(
-    model: GPT2Model,
-    data: XNLIDataset,
-    dev: dict[str, XNLIDataset],
-    recipe: Recipe,
-    seed: int,
-    checkpoints: Checkpoints,
-    loop: Callable[..., History] = train,
-) -> History:
-    """Fine-tunes in place by next-token loss on the label token alone.
-
-    dev: the sets whose macro-average accuracy over the labels decides which epoch is kept, by language. loop: `train`, or
-    another with its arguments, such as that of several processes.
-    """
-
-    def loss_of(rows: np.ndarray) -> Tensor:
-        return label_loss(model, data, rows)
-
-    def at_epoch_end() -> dict[str, Any]:
-        by_language = {
-            language: accuracy(score(model, dataset, recipe.precision), dataset.labels) for language, dataset in dev.items()
-        }
-        return {"criterion": float(np.mean(list(by_language.values()))), "dev": by_language}
-
-    return loop(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, data.lengths)

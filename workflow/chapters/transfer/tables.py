@@ -250,7 +250,7 @@ def data(corpus: list[dict[str, Any]], tokens: list[dict[str, Any]], languages: 
     rows = []
     for one in sorted(corpus, key=lambda one: languages.index(one["language"]) if one["language"] in languages else -1):
         for split, counts in one["splits"].items():
-            labels = dict(zip(LABELS, counts["labels"], strict=True))
+            labels = dict(zip(LABELS, counts["targets"], strict=True))
             beside = cut.get((one["language"], split), {})
             rows.append(beside | counts | labels | {"language": one["language"], "split": split})
     columns = [

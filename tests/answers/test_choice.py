@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from carryover.answers import choice
+from carryover.answers.choice import Scores, batches, criterion, predictions, score
 from carryover.data.prompts import XNLIDataset
-from carryover.evaluation import scoring
-from carryover.evaluation.scoring import Scores, accuracy, batches, prediction_table, score
 from carryover.models.packing import pack_trees
 
 
 def reordered(data: XNLIDataset, order: np.ndarray) -> XNLIDataset:
-    prompts = [data.prompt(row) for row in order]
-    rows = {name: getattr(data, name)[order] for name in ("labels", "pair_ids", "premise_ids")}
+    prompts = [data.sequence(row) for row in order]
+    rows = {name: getattr(data, name)[order] for name in ("targets", "row_ids", "clusters")}
     offsets = np.cumsum([0, *map(len, prompts)])
-    return XNLIDataset(ids=np.concatenate(prompts), offsets=offsets, label_tokens=data.label_tokens, **rows)
+    return XNLIDataset(ids=np.concatenate(prompts), offsets=offsets, candidates=data.candidates, **rows)
 
 
 @torch.no_grad()
@@ -24,8 +24,8 @@ def plain(model: torch.nn.Module, data: XNLIDataset) -> Scores:
     """transformers' model, row by row."""
     logp, greedy = [], []
     for row in range(len(data)):
-        logits = model(torch.from_numpy(data.prompt(row).astype(np.int64))[None]).logits[0, -1]
-        logp.append(logits.double().log_softmax(dim=0)[data.label_tokens].numpy())
+        logits = model(torch.from_numpy(data.sequence(row).astype(np.int64))[None]).logits[0, -1]
+        logp.append(logits.double().log_softmax(dim=0)[data.candidates].numpy())
         greedy.append(int(logits.argmax()))
     return Scores(np.array(logp), np.array(greedy))
 
@@ -44,7 +44,7 @@ def test_scores_are_the_plain_algorithms(make_model, make_prompts, twin, seed):
 def test_batch_budget_changes_nothing(make_model, make_prompts, monkeypatch, grid):
     model, data = make_model(), make_prompts(25)
     expected = score(model, data, "fp32")
-    monkeypatch.setitem(scoring.GRID, "cpu", grid)
+    monkeypatch.setitem(choice.GRID, "cpu", grid)
     scores = score(model, data, "fp32")
     assert np.abs(scores.logp - expected.logp).max() < 1e-5
     assert np.array_equal(scores.greedy, expected.greedy)
@@ -58,12 +58,12 @@ def test_order_of_rows_changes_nothing(make_model, make_prompts):
     assert np.array_equal(scores.greedy, expected.greedy[order])
 
 
-def test_wrong_premise_ids_change_nothing(make_model, make_prompts):
-    """What rows share is read off their tokens: a premise id is a hint of where to look, and files may reuse it."""
+def test_wrong_clusters_change_nothing(make_model, make_prompts):
+    """What rows share is read off their tokens: a cluster is a hint of where to look, and files may reuse it."""
     model, data = make_model(), make_prompts(12)
     expected = score(model, data, "fp32")
     for ids in (np.zeros(len(data), int), np.arange(len(data)), np.arange(len(data)) % 5):
-        scores = score(model, dataclasses.replace(data, premise_ids=ids), "fp32")
+        scores = score(model, dataclasses.replace(data, clusters=ids), "fp32")
         assert np.abs(scores.logp - expected.logp).max() < 1e-5
 
 
@@ -85,31 +85,32 @@ def test_batches_cover_every_row_once_within_the_budget(make_prompts, grid):
     premises, seen = [], []
     for batch in batches(data, grid):
         for group in batch:
-            assert len(set(data.premise_ids[group])) == 1
-            premises.append(data.premise_ids[group[0]])
+            assert len(set(data.clusters[group])) == 1
+            premises.append(data.clusters[group[0]])
             seen.extend(group)
-        layout = pack_trees([[data.prompt(row) for row in group] for group in batch]).layout
+        layout = pack_trees([[data.sequence(row) for row in group] for group in batch]).layout
         assert layout.rows * layout.width <= grid or len(batch) == 1
     assert sorted(seen) == list(range(len(data)))
-    assert sorted(premises) == sorted(set(data.premise_ids))  # no premise is computed twice
+    assert sorted(premises) == sorted(set(data.clusters))  # no premise is computed twice
     if grid == 10**6:
         assert len(list(batches(data, grid))) == 1
 
 
-def test_accuracy_is_over_the_candidates():
+def test_criterion_is_accuracy_over_the_candidates(make_prompts):
     logp = np.log([[0.2, 0.1, 0.05], [0.1, 0.3, 0.2], [0.1, 0.1, 0.4], [0.3, 0.2, 0.1]])
-    assert accuracy(Scores(logp, np.zeros(4)), np.array([0, 1, 0, 2])) == 0.5
+    data = dataclasses.replace(make_prompts(4), targets=np.array([0, 1, 0, 2]))
+    assert criterion(data, Scores(logp, np.zeros(4))) == 0.5
 
 
-def test_prediction_table(make_prompts):
+def test_columns_of_predictions(make_prompts):
     data = make_prompts(3)
-    first, second, third = data.label_tokens  # in another order than their ids
+    first, second, third = data.candidates  # in another order than their ids
     greedy = np.resize([third, 5, first, second], len(data)).astype(np.int32)
     logp = -np.random.default_rng(0).random((len(data), 3)).astype(np.float32)
-    table = prediction_table(data, Scores(logp, greedy))
-    assert list(table) == ["pair_id", "premise_id", "label", "logp_0", "logp_1", "logp_2", "greedy", "greedy_label"]
+    table = predictions(data, Scores(logp, greedy))
+    assert list(table) == ["id", "cluster", "target", "logp_0", "logp_1", "logp_2", "greedy", "greedy_label"]
     assert np.array_equal(table["greedy_label"], np.resize([2, -1, 0, 1], len(data)))
     assert np.array_equal(table["greedy"], greedy)
     assert np.array_equal(np.stack([table["logp_0"], table["logp_1"], table["logp_2"]], 1), logp)
-    for column, name in (("pair_id", "pair_ids"), ("premise_id", "premise_ids"), ("label", "labels")):
+    for column, name in (("id", "row_ids"), ("cluster", "clusters"), ("target", "targets")):
         assert np.array_equal(table[column], getattr(data, name))

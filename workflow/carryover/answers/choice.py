@@ -1,24 +1,27 @@
-"""Scoring: the log-probability of each candidate label after its prompt, and the greedy token.
+"""The answer is one of K candidates, each one token after the prompt: its log-probability, and the greedy token.
 
-Prompts run in batches without padding, sorted by length; examples that share a premise share its computation
+Prompts run in batches without padding, sorted by length; examples of a cluster share the computation of what they begin with
 (`carryover.models.packing`). Neither changes an answer beyond rounding, so neither is an option.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from carryover.data.prompts import XNLIDataset
 from carryover.models.gpt2 import GPT2Model
 from carryover.models.losses import ROWS_AT_ONCE, log_sum_exp_
-from carryover.models.packing import pack_trees, tree_width
+from carryover.models.packing import move, pack, pack_trees, tree_width
 from carryover.runtime.progress import progress
 
+FILES: tuple[str, ...] = ()  # what a trained answer adds to the model's directory
+CRITERION = "accuracy"
 GRID = {"cpu": 4096, "cuda": 65536}  # places of the attention grid in a batch: enough to keep the device busy
 
 
@@ -31,11 +34,37 @@ class Scores:
     greedy: np.ndarray
 
 
+def load(paths: Sequence[Path]) -> XNLIDataset:
+    """The rows of these files, one after the other. Raises BadInput where a file is damaged."""
+    return XNLIDataset.load(paths)
+
+
+def prepare(model: GPT2Model, data: XNLIDataset, seed: int) -> GPT2Model:
+    """The module that is trained: the model itself, since its own output matrix answers."""
+    return model
+
+
+def restore(model: GPT2Model, directory: Path) -> GPT2Model:
+    """The module that answers, of a model that was trained: the model itself."""
+    return model
+
+
+def save(trained: nn.Module, directory: Path) -> None:
+    """Writes what a trained answer adds to the model's files: nothing."""
+
+
+def loss(model: GPT2Model, data: XNLIDataset, rows: np.ndarray) -> Tensor:
+    """The mean over these rows of -log p(right candidate's token | prompt), in nats, over the whole vocabulary."""
+    device = next(model.parameters()).device
+    batch = pack([data.sequence(row) for row in rows]).to(device)
+    return model.answer_loss(batch, move(torch.from_numpy(data.answers(rows)), device))
+
+
 @torch.inference_mode()
 def score(model: GPT2Model, data: XNLIDataset, precision: str) -> Scores:
     """Scores every row of a dataset, in its order. precision: `fp32` or `bf16`."""
     device = next(model.parameters()).device
-    candidates = torch.from_numpy(data.label_tokens).to(device)
+    candidates = torch.from_numpy(data.candidates).to(device)
     logp = np.empty((len(data), len(candidates)), dtype=np.float32)
     greedy = np.empty(len(data), dtype=np.int32)
     model.eval()
@@ -51,7 +80,7 @@ def score(model: GPT2Model, data: XNLIDataset, precision: str) -> Scores:
     waiting: list[tuple[Tensor, np.ndarray]] = []
     with progress("scoring", len(data)) as counter:
         for groups in batches(data, GRID[device.type]):
-            batch = pack_trees([[data.prompt(row) for row in group] for group in groups]).to(device)
+            batch = pack_trees([[data.sequence(row) for row in group] for group in groups]).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 waiting.append((model.forward_ends(batch).float(), np.concatenate(groups)))
             ready = sum(len(rows) for _, rows in waiting)
@@ -63,11 +92,11 @@ def score(model: GPT2Model, data: XNLIDataset, precision: str) -> Scores:
 
 
 def batches(data: XNLIDataset, grid: int) -> Iterator[list[np.ndarray]]:
-    """Groups of rows that share a premise, batched by length, so that rows times width stays within `grid`."""
-    order = np.argsort(data.premise_ids, kind="stable")
-    bounds = np.flatnonzero(np.diff(data.premise_ids[order])) + 1
+    """Groups of rows of one cluster, batched by length, so that rows times width stays within `grid`."""
+    order = np.argsort(data.clusters, kind="stable")
+    bounds = np.flatnonzero(np.diff(data.clusters[order])) + 1
     groups = np.split(order, bounds)
-    widths = np.array([tree_width([data.prompt(row) for row in group]) for group in groups])
+    widths = np.array([tree_width([data.sequence(row) for row in group]) for group in groups])
     batch: list[np.ndarray] = []
     widest = 0
     for place in np.argsort(widths, kind="stable"):
@@ -80,19 +109,19 @@ def batches(data: XNLIDataset, grid: int) -> Iterator[list[np.ndarray]]:
         yield batch
 
 
-def accuracy(scores: Scores, labels: np.ndarray) -> float:
-    """The share of examples whose most likely candidate is the label."""
-    return float((scores.logp.argmax(axis=1) == labels).mean())
+def criterion(data: XNLIDataset, scores: Scores) -> float:
+    """Accuracy: the share of examples whose most likely candidate is the right one."""
+    return float((scores.logp.argmax(axis=1) == data.targets).mean())
 
 
-def prediction_table(data: XNLIDataset, scores: Scores) -> dict[str, np.ndarray]:
-    """The columns of a prediction file: pair_id, premise_id, label (the gold candidate), logp_0 to logp_2 (nats), greedy
+def predictions(data: XNLIDataset, scores: Scores) -> dict[str, np.ndarray]:
+    """The columns of a prediction file: id, cluster, target (the right candidate), logp_0 to logp_<K-1> (nats), greedy
     (token id) and greedy_label (the candidate that the greedy token is, -1 where it is none)."""
-    matches = scores.greedy[:, None] == data.label_tokens[None, :]
+    matches = scores.greedy[:, None] == data.candidates[None, :]
     return {
-        "pair_id": data.pair_ids,
-        "premise_id": data.premise_ids,
-        "label": data.labels.astype(np.int8),
+        "id": data.row_ids,
+        "cluster": data.clusters,
+        "target": data.targets.astype(np.int8),
         **{f"logp_{candidate}": scores.logp[:, candidate] for candidate in range(scores.logp.shape[1])},
         "greedy": scores.greedy,
         "greedy_label": np.where(matches.any(axis=1), matches.argmax(axis=1), -1).astype(np.int8),

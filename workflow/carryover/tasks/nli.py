@@ -1,0 +1,67 @@
+"""Natural language inference: does a premise entail a hypothesis, contradict it, or neither? XNLI (Conneau et al. 2018).
+
+A prompt holds both, and the answer is one of three label words after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tokenizers import Tokenizer
+
+from carryover.data import prompts, xnli
+from carryover.data.subsets import take_subset
+
+ANSWER = "choice"
+METRICS = ("accuracy",)
+VIEWS = ("full", "hypothesis", "shuffled")
+FIELDS = ("premise", "hypothesis")
+
+
+def read(
+    sources: Sequence[Path], language: str, splits: Sequence[str], options: Mapping[str, Any]
+) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, Any]]]:
+    """The rows of each split: id, cluster (the premise), premise, hypothesis, target (0, 1, 2), genre, and the text as
+    published; and counts: rows of the file, used, unusable, and of each target.
+
+    sources: one archive of XNLI. options: expected_rows (by split), subset and subset_seed (of training rows), detokenize,
+    unsegment (remove this language's spaces in every split), unsegmented (its script has none).
+    """
+    tables, counts = {}, {}
+    for split in splits:
+        table, unusable = xnli.read_split(sources[0], split, language, options["expected_rows"][split])
+        rows = len(table) + unusable
+        if split == "train":
+            table = take_subset(table, options["subset"], options["subset_seed"])
+        moses = split == "train" and options["detokenize"]  # dev and test are raw text
+        tables[split] = xnli.prepare_text(table, language, moses, options["unsegment"], options["unsegmented"])
+        targets = np.bincount(table["target"], minlength=len(xnli.LABEL_NAMES)).tolist()
+        counts[split] = {"rows": rows, "used": len(table), "unusable": unusable, "targets": targets}
+    return tables, counts
+
+
+def apply_view(table: pd.DataFrame, view: str, seed: int) -> pd.DataFrame:
+    """The table as a control sees it: `full`, `hypothesis` (no premise) or `shuffled` (each premise another's).
+
+    Shuffling moves whole premises: the hypotheses that shared one share the new one, and no premise stays.
+    """
+    if view == "hypothesis":
+        return table.assign(premise="")
+    if view == "shuffled":
+        first = table.drop_duplicates("cluster")
+        order = np.random.default_rng(seed).permutation(len(first))
+        # A rotation of a random order leaves nobody in place.
+        other = dict(zip(first["cluster"].to_numpy()[order], first["premise"].to_numpy()[np.roll(order, 1)], strict=True))
+        return table.assign(premise=table["cluster"].map(other))
+    return table
+
+
+def encode(
+    table: pd.DataFrame, tokenizer: Tokenizer, options: Mapping[str, Any], max_length: int
+) -> tuple[prompts.XNLIDataset, dict[str, int]]:
+    """The prompts of a table, and counts: rows, premise_cut, hypothesis_cut. options: template (its text), labels."""
+    return prompts.tokenize(table, tokenizer, options["template"], FIELDS, options["labels"], max_length)
