@@ -298,12 +298,10 @@ def everything_imported(script: Path) -> set[str]:
 SCRIPT = {script.stem: script for script in SCRIPTS}
 
 
-@pytest.mark.parametrize(
-    "name", ["tables", "report", "fertility", "corpus", "fetch", "select", "mini", "config", "tokenizer", "figures"]
-)
+@pytest.mark.parametrize("name", ["tables", "report", "fertility", "fetch", "select", "mini", "config", "tokenizer", "figures"])
 def test_scripts_without_a_model_never_reach_one(name):
     """Else an edit of the model would redo every table, and each job would wait for torch to load."""
-    assert not names(SCRIPT[name]) & {"gpt2", "loop", "packing", "scoring", "prompts"}
+    assert not names(SCRIPT[name]) & {"gpt2", "loop", "packing", "choice", "prompts"}
     assert not everything_imported(SCRIPT[name]) & {"torch", "transformers"}
 
 
@@ -325,14 +323,15 @@ NEEDED = {
         "packing",
         "losses",
         "adamw",
-        "scoring",
+        "finetuning",
+        "choice",
         "checkpoints",
         "prompts",
     },
     "pretrain": {"pretraining", "loop", "gpt2", "packing", "losses", "adamw", "checkpoints", "tokenizer"},
-    "predict": {"scoring", "gpt2", "packing", "prompts"},
-    "tokens": {"prompts", "tokenizer"},
-    "corpus": {"xnli"},
+    "predict": {"choice", "gpt2", "packing", "prompts"},
+    "tokens": {"nli", "prompts", "tokenizer"},
+    "corpus": {"nli", "xnli"},
     "fetch": {"fetch"},
     "fertility": {"fertility", "tokenizer"},
     "select": {"selection", "predictions", "statistics"},
