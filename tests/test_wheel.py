@@ -14,7 +14,7 @@ import pytest
 from study_runner import PROJECT, clone
 
 pytestmark = pytest.mark.slow
-EXTRAS = {"fetch", "hugging_face", "parity", "xnli"}  # modules of the library that need one of the wheel's extras
+EXTRAS = {"fetch", "hugging_face", "mini", "parity", "xnli"}  # modules of the library that need one of the wheel's extras
 WITH_EXTRAS = {"reporting"}  # packages, likewise
 EVERY_MODULE = """
 import importlib, pkgutil, sys
@@ -45,7 +45,7 @@ def python(wheel, tmp_path_factory) -> Path:
     """The Python of an environment that has the wheel and what it asks for, and nothing else."""
     place = tmp_path_factory.mktemp("environment")
     venv.create(place, with_pip=True)
-    run(place / "bin/python", "-m", "pip", "install", "--quiet", wheel, cwd=place)
+    run(place / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile", wheel, cwd=place)
     return place / "bin/python"
 
 
