@@ -75,7 +75,11 @@ def test_defaults_are_filled_at_every_depth(least):
     assert config["corpus"]["expected_rows"] == {"train": 392702, "dev": 6, "test": 5010}
     assert config["fetch"]["files"]["xnli"] == {"path": "xnli", "url": "xnli", "sha256": [], "first_use": False}
     assert config["pretrain"]["recipe"]["eps"] == 1e-6
-    assert config["finetune"]["recipe"] == {**config["pretrain"]["recipe"], "lr": 0.5, "view": "full"}
+    assert config["finetune"]["recipe"] == {
+        **config["pretrain"]["recipe"],
+        **{"lr": 0.5, "view": "full", "method": "full"},
+        "lora": {"rank": 8, "alpha": 16, "dropout": 0, "targets": None},
+    }
     assert config["finetune"]["runs"] == [{"variant": "baseline", "train": "en", "seeds": [0]}]
     assert config["tables"]["fertility_groups"] == {"low": 2.0, "medium": 4.0}
     assert config["tokens"]["template"] in config["tokens"]["templates"]
@@ -85,8 +89,23 @@ def test_variants_stay_what_they_change(changed):
     config = resolve(changed("finetune.variants.mine", {"lr": 0.25}), SCHEMA)
     assert config["finetune"]["variants"]["mine"] == {"lr": 0.25}
     assert config["finetune"]["variants"]["baseline"] == {}
-    assert recipe_of(config, "mine") == {**config["finetune"]["recipe"], "lr": 0.25}
-    assert recipe_of(config, "baseline") == config["finetune"]["recipe"]
+    recipe = {name: value for name, value in config["finetune"]["recipe"].items() if name != "lora"}  # not the method's
+    assert recipe_of(config, "mine") == {**recipe, "lr": 0.25}
+    assert recipe_of(config, "baseline") == recipe
+
+
+def test_a_variant_changes_the_method_and_single_options_of_it(changed):
+    config = resolve(changed("finetune.variants.mine", {"method": "lora", "lora": {"rank": 4}}), SCHEMA)
+    assert config["finetune"]["variants"]["mine"] == {"method": "lora", "lora": {"rank": 4}}  # without the other defaults
+    assert recipe_of(config, "mine") == {
+        **recipe_of(config, "baseline"),
+        "method": "lora",
+        "lora": {"rank": 4, "alpha": 16, "dropout": 0, "targets": None},
+    }
+    with pytest.raises(BadInput, match=r"unknown key finetune\.variants\.mine\.lora\.rnk; did you mean rank\?"):
+        resolve(changed("finetune.variants.mine", {"lora": {"rnk": 4}}), SCHEMA)
+    with pytest.raises(BadInput, match=r"finetune\.recipe\.method: 'lra' is none of the choices; did you mean lora\?"):
+        resolve(changed("finetune.recipe.method", "lra"), SCHEMA)
 
 
 def test_defaults_of_two_configs_are_not_one_object(changed):

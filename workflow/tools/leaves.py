@@ -2,7 +2,8 @@
 
 In the schema, `x-other` lists values that a leaf is changed to (the first that differs from the present one), `x-with`
 what must be changed along with it, `x-runs` names what runs again (rules, or names of `x-radius`, which are lists of such);
-a leaf without its own takes that of the section around it, `x-also` adds to it, and `x-may` what some places run only.
+a leaf without its own takes that of the section around it, `x-also` adds to it, and `x-may` what some places run only. A
+section with `x-when` is read only where the key beside it has this value.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ def _walk(value: Any, schema: Schema, root: Schema, path: tuple, place: tuple, d
         entries = ((name, None) for name in inside)
     for name, item in entries:
         known = name if name in inside else "*"
+        if any(value.get(key) != wanted for key, wanted in inside[known].get("x-when", {}).items()):
+            continue  # the options of a method that is not in use
         yield from _walk(item, inside[known], root, (*path, name), (*place, known), declared)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-import difflib
+import math
 from typing import Any
-from urllib.parse import urlsplit
 
 import jsonschema
 
+from carryover.planning.config_errors import FORMATS, describe
+from carryover.planning.references import check_references
+from carryover.planning.schema import looked_up
 from carryover.runtime.errors import BadInput
 
 
@@ -18,106 +20,50 @@ def resolve(config: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     Raises BadInput with the first problem: an unknown key and the nearest known one, a value out of bounds or of another
     type, a name that does not exist.
     """
-    validator = jsonschema.Draft202012Validator(schema)
+    _check_plain(config, ())
+    validator = jsonschema.Draft202012Validator(schema, format_checker=FORMATS)
     for error in sorted(validator.iter_errors(config), key=lambda error: len(error.absolute_path)):
-        raise BadInput(f"config: {_describe(error)}")
+        raise BadInput(f"config: {describe(error)}")
     resolved = _fill(copy.deepcopy(config), schema, schema)
-    _check_names(resolved)
+    check_references(resolved, schema)
     return resolved
 
 
-def _describe(error: jsonschema.ValidationError) -> str:
-    place = ".".join(str(part) for part in error.absolute_path) or "(top level)"
-    if error.validator == "additionalProperties":
-        known = list(error.schema.get("properties", {}))
-        unknown = next(key for key in error.instance if key not in known)
-        near = difflib.get_close_matches(str(unknown), known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-        return f"unknown key {'' if place == '(top level)' else place + '.'}{unknown}; {hint}"
-    slip = (
-        " (YAML reads 1e-4 as text: write 1.0e-4)"
-        if isinstance(error.instance, str) and error.validator in ("type", "anyOf")
-        else ""
-    )
-    return f"{place}: {error.message}{slip}"
+def _check_plain(value: Any, place: tuple[str, ...]) -> None:
+    """Keys are texts and numbers are finite, which a JSON schema cannot ask for."""
+    where = ".".join(place)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"config: {where}: {value} is no number that can be used")
+    for key, item in value.items() if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            raise BadInput(f"config: {where + '.' if where else ''}{key}: YAML reads this key as {key!r}: write it in quotes")
+        _check_plain(item, (*place, key))
+    for number, item in enumerate(value if isinstance(value, list) else ()):
+        _check_plain(item, (*place, str(number)))
 
 
-def _fill(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> Any:
-    """Defaults at every depth; a mapping marked `x-partial` overrides another and is left as it is."""
-    if "$ref" in schema:
-        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
-    if isinstance(value, dict) and not schema.get("x-partial"):
-        for name, inner in schema.get("properties", {}).items():
-            if name not in value and "default" in inner:
-                value[name] = copy.deepcopy(inner["default"])
-            if name in value:
-                value[name] = _fill(value[name], inner, root)
-        others = schema.get("additionalProperties")
-        if isinstance(others, dict):
-            known = schema.get("properties", {})
-            value.update({name: _fill(item, others, root) for name, item in value.items() if name not in known})
-    elif isinstance(value, list) and isinstance(schema.get("items"), dict):
-        value = [_fill(item, schema["items"], root) for item in value]
+def _fill(value: Any, schema: dict[str, Any], root: dict[str, Any], partial: bool = False) -> Any:
+    """Defaults at every depth; what is in a mapping marked `x-partial` overrides another mapping, and gets none.
+
+    A whole number that was written as 4.0 becomes 4: jsonschema takes both for integers, Python's slices only one.
+    """
+    schema = looked_up(schema, root)
+    partial = partial or schema.get("x-partial", False)
+    if isinstance(value, dict):
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+        missing = {name: copy.deepcopy(inner["default"]) for name, inner in properties.items() if "default" in inner}
+        filled = value if partial else {**value, **{name: one for name, one in missing.items() if name not in value}}
+        return {name: _fill(item, properties.get(name, others), root, partial) for name, item in filled.items()}
+    if isinstance(value, list):
+        return [_fill(item, schema.get("items", {}), root, partial) for item in value]
+    if isinstance(value, float) and "integer" in schema.get("type", ()):
+        return int(value)
     return value
 
 
-def _check_names(config: dict[str, Any]) -> None:
-    """Names that must exist elsewhere in the config."""
-    finetune, languages = config["finetune"], config["languages"]
-    variants, sets = finetune["variants"], finetune["sets"]
-
-    def check(name: str, known: Any, place: str) -> None:
-        if name not in known:
-            near = difflib.get_close_matches(name, list(known), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(map(str, known))}"
-            raise BadInput(f"config: {place}: unknown name {name!r}; {hint}")
-
-    for number, run in enumerate(finetune["runs"]):
-        check(run["variant"], variants, f"finetune.runs.{number}.variant")
-        check(run["train"], [*languages, *sets], f"finetune.runs.{number}.train")
-    for name, members in sets.items():
-        if name in languages:
-            raise BadInput(f"config: finetune.sets.{name}: a list of languages cannot have a language's name")
-        for member in members if name in {run["train"] for run in finetune["runs"]} else ():
-            check(member, languages, f"finetune.sets.{name}")
-    for language in config["corpus"]["train_languages"]:
-        check(language, languages, "corpus.train_languages")
-    check(finetune["primary_variant"], variants, "finetune.primary_variant")
-    check(config["tokens"]["template"], config["tokens"]["templates"], "tokens.template")
-    check(finetune["backbone"], config["models"], "finetune.backbone")
-    for place, names in (
-        ("predict.as_they_are", config["predict"]["as_they_are"]),
-        ("generate.models", config["generate"]["models"]),
-    ):
-        for name in names:
-            check(name, config["models"], place)
-    for name in finetune["keep"] or ():
-        check(name, variants, "finetune.keep")
-    _check_files(config, check)
-
-
-def _check_files(config: dict[str, Any], check: Any) -> None:
-    """Every section names files that `fetch.files` has, and their URLs are safe to use and to show."""
-    known = config["fetch"]["files"]
-    for name, file in known.items():
-        parts = urlsplit(file["url"])
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            raise BadInput(f"config: fetch.files.{name}.url: over plain http anyone can change the file; use https or a mirror")
-        if parts.password or (parts.username and parts.scheme in ("http", "https")):
-            raise BadInput(f"config: fetch.files.{name}.url: a login in it would be shown in the report; put it into ~/.netrc")
-    for section, key in (("corpus", "evaluation"), ("corpus", "training"), ("pretrain", "text")):
-        check(config[section][key], known, f"{section}.{key}")
-    for key in {"files": ("vocab", "merges"), "train": ("text",)}[config["tokenizer"]["source"]]:
-        check(config["tokenizer"][key], known, f"tokenizer.{key}")
-    needed = {"fetch": ("config", "weights"), "directory": ("path",), "pretrain": ()}
-    for name, model in config["models"].items():
-        for key in needed[model["source"]]:
-            if key not in model:
-                raise BadInput(f"config: models.{name}: source {model['source']} needs {key}")
-            if model["source"] == "fetch":
-                check(model[key], known, f"models.{name}.{key}")
-
-
 def recipe_of(config: dict[str, Any], variant: str) -> dict[str, Any]:
-    """The recipe of a variant: the study's, with what the variant overrides."""
-    return {**config["finetune"]["recipe"], **config["finetune"]["variants"][variant]}
+    """The recipe of a variant: the study's, with what the variant overrides, and of the methods' options those of its own."""
+    recipe = dict(config["finetune"]["recipe"])
+    for name, value in config["finetune"]["variants"][variant].items():
+        recipe[name] = {**recipe[name], **value} if isinstance(value, dict) else value
+    return {name: value for name, value in recipe.items() if not isinstance(value, dict) or name == recipe["method"]}

@@ -10,8 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from carryover.planning.yaml_files import read_yaml
 from carryover.runtime.errors import BadInput
 
 Schema = dict[str, Any]
@@ -27,18 +26,56 @@ def load_schema(workflow: Path = WORKFLOW) -> Schema:
     schemas = workflow / "schemas"
     schema = {**_read(schemas / "config.yaml"), **_read(schemas / "shared.yaml")}
     schema["properties"] = {name: _included(section, schemas) for name, section in schema["properties"].items()}
+    _add_methods(schema, {path.stem: _read(path) for path in sorted((schemas / "methods").glob("*.yaml"))})
+    for path in sorted((schemas / "tasks").glob("*.yaml")):
+        schema["properties"]["tasks"]["properties"][path.stem] = _task(_read(path), schema["$defs"]["task"])
     for path in sorted((workflow / "chapters").glob("*/schema.yaml")):
         _add_chapter(schema, path.parent.name, _read(path))
     return schema
 
 
+def method_files(method: str) -> list[str]:
+    """The names of the files that a method writes into a model's directory.
+
+    Raises BadInput where there is no such method.
+    """
+    path = WORKFLOW / "schemas" / "methods" / f"{method}.yaml"
+    if not path.is_file():
+        raise BadInput(f"no method {method}: there is no {path.name} in workflow/schemas/methods")
+    return _read(path)["x-files"]
+
+
+def looked_up(schema: Schema, root: Schema) -> Schema:
+    """A schema with its reference looked up; what stands beside the reference comes first."""
+    while "$ref" in schema:
+        own = {keyword: value for keyword, value in schema.items() if keyword != "$ref"}
+        schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[-1]], **own}
+    return schema
+
+
 def _read(path: Path) -> Schema:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read_yaml(path)
 
 
 def _included(section: Schema, directory: Path) -> Schema:
     reference = section.get("$ref", "#")
     return section if reference.startswith("#") else _read(directory / reference)
+
+
+def _add_methods(schema: Schema, methods: dict[str, Schema]) -> None:
+    """The names that `method` may have in a recipe of fine-tuning, and the options of each, a mapping of its name."""
+    recipe = schema["$defs"]["finetuning"]["properties"]
+    recipe["method"]["enum"] = list(methods)
+    for name, method in methods.items():
+        if method.get("properties"):
+            section = {"type": "object", "additionalProperties": False, "default": {}, "x-when": {"method": name}, **method}
+            recipe[name] = {keyword: value for keyword, value in section.items() if keyword != "x-files"}
+
+
+def _task(own: Schema, shared: Schema) -> Schema:
+    """The section of a task: the keys that every task has, with what its own file says of them, then its own."""
+    keys = {name: {**key, **own.get("properties", {}).get(name, {})} for name, key in shared["properties"].items()}
+    return {**shared, **own, "properties": {**keys, **{k: v for k, v in own.get("properties", {}).items() if k not in keys}}}
 
 
 def _add_chapter(schema: Schema, name: str, chapter: Schema) -> None:
@@ -58,8 +95,7 @@ def at(schema: Schema, place: str, what: str = "schema:") -> Schema:
     """The schema of the key at a dotted place (`finetune.runs.*.seeds`), the one that all places with its definition share."""
     inner = schema
     for part in place.split("."):
-        while "$ref" in inner:
-            inner = schema["$defs"][inner["$ref"].rsplit("/", 1)[-1]]
+        inner = looked_up(inner, schema)
         others = inner.get("items", inner.get("additionalProperties"))
         found = inner.get("properties", {}).get(part, others if part == "*" else None)
         if not isinstance(found, dict):
