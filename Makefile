@@ -58,13 +58,13 @@ bench-gpu: $(VENV)/installed ## speed on a GPU: tokens a second, model FLOP util
 lint: $(VENV)/installed-dev ## style of Python and Snakemake
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/rules workflow/chapters
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/snakemake --lint --configfile workflow/overlays/mini.yaml
 
 format: $(VENV)/installed-dev ## rewrite in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt Snakefile workflow/rules
+	$(BIN)/snakefmt Snakefile workflow/rules workflow/chapters
 
 report-zip: $(VENV)/installed ## Snakemake's own report of a finished study
 	$(SNAKEMAKE) --report results/$(STUDY)/snakemake-report.zip
@@ -72,12 +72,12 @@ report-zip: $(VENV)/installed ## Snakemake's own report of a finished study
 paper: $(VENV)/installed ## the tables as LaTeX and the figures as PDF of a finished study
 	$(SNAKEMAKE) results/$(STUDY)/paper/paper.tex
 
-SHOWN = regimes zero_shot fertility hyperparameters per_language matched controls pretraining data selection
+SHOWN = regimes zero_shot fertility hyperparameters per_language equal_effort controls pretraining data selection
 
 sample-docs: $(VENV)/installed ## put the finished sample study's tables and figure into docs/sample (figures, no text)
 	mkdir -p docs/sample
 	PYTHONPATH=workflow $(BIN)/python -m chapters.transfer.summary results/sample > docs/sample/results.txt
-	cp $(SHOWN:%=results/sample/tables/%.csv) results/sample/figures/regimes.svg results/sample/jobs.csv docs/sample
+	cp $(SHOWN:%=results/sample/transfer/tables/%.csv) results/sample/transfer/figures/regimes.svg results/sample/jobs.csv docs/sample
 
 clean: ## remove results and downloads, not the virtual environment
 	rm -rf results data/downloads

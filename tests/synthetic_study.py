@@ -1,4 +1,4 @@
-"""A study that no model made: every file that the evidence stages read, for five languages and seven runs.
+"""A study that no model made: every file that the last stages read, for five languages and seven runs.
 
 Accuracies are set here, so that tests know what the tables and the report must say: `SKILL` is the share of rows that a
 model answers rightly beyond guessing, `None` a model that gives one answer to everything.
@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 
 from carryover.analysis.records import read_csv
+from carryover.reporting.chapters import FILE, FOLDER, Figure, Table, read_chapter
+from carryover.reporting.functions import parts
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ["en", "es", "de", "ar", "th"]
@@ -32,10 +34,10 @@ CONFIG = {
     "fertility_groups": {"low": 2.0, "medium": 4.0},
     "zero_shot_categories": {"good": 0.40, "moderate": 0.30},
     "fertility_not_comparable_because": "",
-    "match_within": 0.02,
+    "equal_within": 0.02,
     "trained": TRAINED,
     "digits": 1,
-    "beside": ["report", "public_runs", "literature"],
+    "published": ["report", "public_runs", "literature"],
     "comparable": False,
     "not_comparable_because": "a toy model on the embedded corpus",
 }
@@ -50,12 +52,7 @@ SKILL = {
 }
 PREMISES = {"dev": 60, "test": 300}
 FERTILITY = {"en": 1.24, "es": 1.8, "de": 2.1, "ar": 4.7, "th": 49.2}
-TABLES = (
-    *("accuracy", "seeds", "zero_shot", "fertility", "regimes", "transfer_matrix", "costs", "one_or_many", "hyperparameters"),
-    *("differences", "controls", "confusion", "calibration", "correlation", "data", "pretraining", "selection", "parity"),
-    *("per_language", "matched", "public_runs", "literature"),
-)
-FIGURES = ("regimes", "zero_shot", "premium", "fertility", "pretraining", "finetuning", "transfer_matrix", "confusion")
+CHAPTER = read_chapter(FOLDER / "transfer" / FILE)
 
 
 def predictions(skill: float | None, split: str, *stream: str | int) -> pd.DataFrame:
@@ -203,47 +200,62 @@ def run_script(name: str, config: dict[str, object], inputs: dict[str, list[Path
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+def tables_of(study: Path) -> list[Path]:
+    return [study / f"transfer/tables/{name}.csv" for name in CHAPTER.tables]
+
+
+def figures_of(study: Path, suffix: str) -> list[Path]:
+    return [study / f"transfer/figures/{name}.{suffix}" for name in CHAPTER.figures]
+
+
+def drawing(look: dict[str, object]) -> dict[str, object]:
+    """The slice of the config that draws the chapter's figures."""
+    functions = CHAPTER.functions(Figure)
+    return {"figures": {"transfer": functions}, "parts": parts({"transfer": functions.values()}), "look": look}
+
+
 def make_tables(study: Path, config: dict[str, object] = CONFIG) -> dict[str, pd.DataFrame]:
-    """Runs the tables script on a study; returns its tables as a reader of the CSV files sees them."""
+    """Runs the chapter's tables script on a study; returns its tables as a reader of the CSV files sees them."""
     inputs = {
         "predictions": sorted(path for path in study.glob("predictions/*/*/*/*/*/*") if path.is_dir()),
         "training": sorted(study.glob("models/**/training.json")),
+        "curves": sorted(study.glob("models/**/curve.csv")),
         "fertility": [study / "fertility/fertility.csv"],
         "published": sorted(ROOT.glob("data/published/*.csv")),
         "corpus": sorted(study.glob("corpus/*.json")),
         "tokens": sorted(study.glob("tokens/*/*.json")),
         "pretrain": sorted(study.glob("pretrain/*/pretrain.json")),
+        "pretraining_curves": sorted(study.glob("pretrain/*/curve.csv")),
         "proposal": sorted(study.glob("select/proposal.json")),
         "parity": sorted(study.glob("parity/*.json")),
+        "generations": sorted(study.glob("generate/generations.json")),
     }
-    paths = [study / f"tables/{name}.csv" for name in TABLES]
-    run_script("tables", config, inputs, {"tables": paths})
-    return {path.stem: read_csv(path) for path in paths}
+    functions = CHAPTER.functions(Table)
+    config = config | {"tables": functions, "parts": parts({"transfer": functions.values()})}
+    run_script("transfer_tables", config, inputs, {"tables": tables_of(study)})
+    return {path.stem: read_csv(path) for path in tables_of(study)}
 
 
-def make_figures(study: Path, config: dict[str, object] = LOOK) -> None:
-    inputs = {
-        "tables": sorted(study.glob("tables/*.csv")),
-        "curves": sorted(study.glob("models/**/curve.csv")),
-        "pretrain": sorted(study.glob("pretrain/*/curve.csv")),
-        "languages": [ROOT / "data/languages.csv"],
-    }
-    outputs = {"figures": [study / f"figures/{name}.svg" for name in FIGURES]}
-    run_script("figures", config, inputs, outputs | {"data": [study / f"figures/{name}.csv" for name in FIGURES]})
+def make_figures(study: Path, look: dict[str, object] = LOOK) -> None:
+    inputs = {"tables": tables_of(study), "languages": [ROOT / "data/languages.csv"]}
+    outputs = {"figures": figures_of(study, "svg"), "data": figures_of(study, "csv")}
+    run_script("figures", drawing(look), inputs, outputs)
 
 
 def make_report(study: Path, config: dict[str, object] = CONFIG) -> str:
     inputs = {
-        "tables": sorted(study.glob("tables/*.csv")),
-        "figures": sorted(study.glob("figures/*.svg")),
-        "data": sorted(study.glob("figures/*.csv")),
+        "chapters": [FOLDER / "transfer" / FILE],
+        "tables": tables_of(study),
+        "figures": figures_of(study, "svg"),
+        "data": figures_of(study, "csv"),
         "training": sorted(study.glob("models/**/training.json")),
-        "generations": sorted(study.glob("generate/generations.json")),
         "made": sorted(study.glob("**/*provenance.json")),
         "templates": sorted(path for path in (ROOT / "report").rglob("*") if path.is_file()),
         "languages": [ROOT / "data/languages.csv"],
         "plan": sorted(study.glob("plan/plan.csv")),
         "matrix": sorted(study.glob("blast_radius.csv")),
     }
-    run_script("report", config, inputs, {"report": [study / "report.html"], "jobs": [study / "jobs.csv"]})
+    captions = [study / f"captions/transfer-{name}.rst" for name in CHAPTER.figures]
+    outputs = {"report": [study / "report.html"], "jobs": [study / "jobs.csv"], "captions": captions}
+    run_script("report", config | {"parts": parts({"transfer": CHAPTER.said})}, inputs, outputs)
     return (study / "report.html").read_text(encoding="utf-8")

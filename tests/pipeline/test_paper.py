@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from carryover.analysis.records import read_csv
-from carryover.reporting import latex, page
-from carryover.reporting.columns import SHOWN
+from carryover.reporting import latex
+from carryover.reporting.chapters import FILE, FOLDER
 from carryover.reporting.formatting import Words
-from synthetic_study import FIGURES, LOOK, ROOT, TABLES, make_tables, run_script, write_study
+from synthetic_study import CHAPTER, LOOK, ROOT, drawing, make_tables, run_script, tables_of, write_study
 
+PRINTED = [table for table in CHAPTER.tables.values() if table.printed]
 WORDS = Words({"en": "English", "es": "Spanish"}, 1, 0.95)
 
 
@@ -20,44 +21,33 @@ WORDS = Words({"en": "English", "es": "Spanish"}, 1, 0.95)
 def paper(tmp_path_factory):
     study = write_study(tmp_path_factory.mktemp("study"))
     make_tables(study)
-    inputs = {
-        "tables": [study / f"tables/{name}.csv" for name in TABLES],
-        "curves": sorted(study.glob("models/**/curve.csv")),
-        "pretrain": sorted(study.glob("pretrain/*/curve.csv")),
-        "languages": [ROOT / "data/languages.csv"],
-        "captions": sorted(ROOT.glob("report/captions/*.rst")),
-    }
+    inputs = {"chapters": [FOLDER / "transfer" / FILE], "tables": tables_of(study), "languages": [ROOT / "data/languages.csv"]}
     outputs = {
         "document": [study / "paper/paper.tex"],
-        "tex": [study / f"paper/tables/{name}.tex" for name in latex.FITTING],
-        "figures": [study / f"paper/figures/{name}.pdf" for name in FIGURES],
+        "tex": [study / f"paper/transfer/{table.name}.tex" for table in PRINTED],
+        "figures": [study / f"paper/transfer/{name}.pdf" for name in CHAPTER.figures],
     }
-    run_script("paper", LOOK | {"digits": 1, "title": "50 % of_it & more"}, inputs, outputs)
+    run_script("paper", drawing(LOOK) | {"digits": 1, "title": "50 % of_it & more"}, inputs, outputs)
     return study / "paper"
 
 
 def test_every_row_has_the_columns_of_its_head(paper):
-    for path in sorted(paper.glob("tables/*.tex")):
+    for path in sorted(paper.glob("transfer/*.tex")):
         text = path.read_text(encoding="utf-8")
         aligned = re.search(r"\\begin\{tabular\}\{@\{\}([lr]+)@\{\}\}", text)[1]
         lines = [line for line in text.splitlines() if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", line)) + 1 for line in lines} == {len(aligned)}, path.name
         assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
-        assert f"\\label{{tab:{path.stem}}}" in text
-        assert not re.search(r"(?<!\\)[%#_]", text.replace(f"tab:{path.stem}", "").replace("{%\n", "")), path.name
+        assert f"\\label{{tab:transfer-{path.stem}}}" in text
+        assert not re.search(r"(?<!\\)[%#_]", text.replace(f"tab:transfer-{path.stem}", "").replace("{%\n", "")), path.name
         assert text.isascii() or not set(text) - {chr(code) for code in range(256)}, path.name
 
 
 def test_a_table_states_accuracy_n_and_interval(paper):
     study = paper.parent
-    row = read_csv(study / "tables/zero_shot.csv").set_index("language").loc["es"]
+    row = read_csv(study / "transfer/tables/zero_shot.csv").set_index("language").loc["es"]
     expected = rf"Spanish (es) & {100 * row['accuracy']:.1f}~\% [{100 * row['low']:.1f} to {100 * row['high']:.1f}] & 900"
-    assert expected in (paper / "tables/zero_shot.tex").read_text(encoding="utf-8")
-
-
-def test_columns_of_the_paper_are_columns_of_the_report():
-    for name, columns in latex.FITTING.items():
-        assert set(columns.split()) <= set(SHOWN[name].split()), name
+    assert expected in (paper / "transfer/zero_shot.tex").read_text(encoding="utf-8")
 
 
 def test_what_latex_would_read_as_a_command_is_printed():
@@ -68,14 +58,13 @@ def test_what_latex_would_read_as_a_command_is_printed():
 
 
 def test_a_table_without_rows_is_a_float_that_says_so():
-    captions = page.captions(ROOT.glob("report/captions/*.rst"))
-    text = latex.latex_table("matched", pd.DataFrame(columns=["language", "n"]), WORDS, captions)
+    text = latex.latex_table("transfer", CHAPTER.tables["equal_effort"], pd.DataFrame(columns=["language", "n"]), WORDS)
     assert "This study has nothing for this table." in text
     assert r"\begin{tabular}" not in text
 
 
 def test_figures_are_pdf_files_without_a_date(paper):
-    for path in sorted(paper.glob("figures/*.pdf")):
+    for path in sorted(paper.glob("transfer/*.pdf")):
         content = path.read_bytes()
         assert content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF")
         assert b"CreationDate" not in content, path.name

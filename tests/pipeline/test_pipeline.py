@@ -78,7 +78,7 @@ def test_models_beat_the_hypothesis_alone(results, language):
 
 @pytest.mark.parametrize("language", ["el", "th", "hi", "ru", "bg", "ar", "ur", "zh"])
 def test_zero_shot_in_other_scripts_is_near_chance(results, language):
-    table = pd.read_csv(results / "tables/zero_shot.csv").set_index("language")
+    table = pd.read_csv(results / "transfer/tables/zero_shot.csv").set_index("language")
     assert abs(table.loc[language, "accuracy"] - CHANCE) < 0.06
 
 
@@ -137,11 +137,11 @@ def test_the_report_in_snakemakes_own_format(project):
 @pytest.mark.parametrize(
     ("change", "runs"),
     [
-        ({"report": {"confidence": 0.99}}, {"tables", "figures", "report", "config"}),
+        ({"report": {"confidence": 0.99}}, {"transfer_tables", "figures", "report", "config"}),
         ({"report": {"digits": 2}}, {"report", "config"}),
-        ({"tables": {"fertility_groups": {"low": 1.5}}}, {"tables", "figures", "report", "config"}),
-        ({"select": {"most": 2}}, {"select", "tables", "figures", "report", "config"}),
-        ({"generate": {"max_new_tokens": 8}}, {"generate", "plan", "report", "config"}),
+        ({"transfer": {"fertility_groups": {"low": 1.5}}}, {"transfer_tables", "figures", "report", "config"}),
+        ({"select": {"most": 2}}, {"select", "transfer_tables", "figures", "report", "config"}),
+        ({"generate": {"max_new_tokens": 8}}, {"generate", "plan", "transfer_tables", "figures", "report", "config"}),
         ({"fetch": {"files": {"gpt2_vocab": {"url": "https://example.org/vocab.json"}}}}, {"config"}),
     ],
 )
@@ -153,7 +153,7 @@ def test_one_variants_learning_rate_runs_its_own_chain(project):
     change = {"finetune": {"variants": {"one_epoch": {"lr": 2.0e-3}}}}
     jobs = planned(project, *overlay(project, "changed.yaml", change))
     assert jobs.pop("finetune") == 2 and jobs.pop("predict_all") == 2  # English and the joint model
-    assert set(jobs) == {"tables", "figures", "report", "config"}
+    assert set(jobs) == {"transfer_tables", "figures", "report", "config"}
 
 
 def test_another_seed_adds_its_own_jobs(project):
@@ -184,7 +184,7 @@ def test_a_comment_or_docstring_runs_nothing_and_an_edit_what_imports_it(project
         module.write_text(original.replace('"""Text from a model', '"""Words from a model') + "\n# a comment\n")
         assert planned(project, *MINI) == {}
         module.write_text(original.replace("logits.argmax(dim=1)", "logits.argmax(dim=-1)"))
-        assert set(planned(project, *MINI)) == {"generate", "report"}
+        assert set(planned(project, *MINI)) == {"generate", "transfer_tables", "figures", "report"}
     finally:
         module.write_text(original)
 
@@ -243,7 +243,7 @@ def test_a_model_of_ones_own_is_a_model_like_any_other(project, tmp_path):
     GPT2LMHeadModel(shape).save_pretrained(tmp_path / "mine")
     change = {"models": {"mine": {"source": "directory", "path": str(tmp_path / "mine")}}, "predict": {"as_they_are": ["mine"]}}
     options = overlay(project, "changed.yaml", change)
-    assert set(planned(project, *options)) >= {"models", "parity", "predict_all", "tables", "report"}
+    assert set(planned(project, *options)) >= {"models", "parity", "predict_all", "transfer_tables", "report"}
     ran = snakemake(project, "results/mini/parity/mine.json", *options)
     assert ran.returncode == 0, ran.stdout[-2000:]
     BertModel(BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)).save_pretrained(

@@ -45,7 +45,7 @@ def test_every_model_prediction_and_table_of_a_study_is_planned_once(name):
     assert table.index.is_unique
     expected = {f"models/{run.path}" for run in runs.trained_runs(config)}
     expected |= {f"predictions/{run}/{view}" for run, view in runs.predictions(config)}
-    expected |= {f"corpus/{language}.evaluation" for language in config["languages"]} | {"tables", "figures", "select"}
+    expected |= {f"corpus/{language}.evaluation" for language in config["languages"]} | {"transfer/tables", "figures", "select"}
     assert expected <= set(table.index)
     trained = table[table.index.str.startswith("models/")]
     assert (trained[["examples", "tokens", "updates", "flops", "estimated_seconds"]] > 0).all(axis=None)

@@ -1,4 +1,4 @@
-"""The report: sentences that follow the numbers, and a html that stands alone."""
+"""The report: sentences that follow the numbers, and a page that stands alone."""
 
 import html.parser
 import re
@@ -9,10 +9,11 @@ import sys
 import pandas as pd
 import pytest
 
-from carryover.reporting import columns, page
+from carryover.reporting.columns import shown_columns
 from carryover.reporting.formatting import Words, duration, listing, p_value, significant, size
-from chapters.transfer import sentences
+from chapters.transfer import headline, sentences
 from synthetic_study import (
+    CHAPTER,
     LOOK,
     ROOT,
     SKILL,
@@ -38,7 +39,7 @@ def tables(study):
 
 
 @pytest.fixture(scope="module")
-def html(study, tables):
+def report(study, tables):
     make_figures(study)
     return make_report(study)
 
@@ -64,20 +65,20 @@ def test_other_predictions_make_other_sentences(study, tables, tmp_path):
     changed = make_tables(other)
     said = " ".join(sentences.zero_shot(changed, WORDS))
     assert "There is no evidence above chance in Spanish." in said
-    (before,), (after,) = (sentences.chapters(each, WORDS)["answer"] for each in (tables, changed))
+    before, after = (" ".join(headline.summary(each, WORDS)) for each in (tables, changed))
     assert "in Spanish at " in before and "in Spanish at " not in after
     assert "in Arabic at " in after and "in Arabic at " not in before
     assert re.search(r"above chance in 2 of the 4 other languages: Arabic \S+ %", said.replace("\N{NO-BREAK SPACE}", " "))
 
 
-def test_every_accuracy_of_the_answer_has_n_or_an_interval(tables):
-    for paragraph in sentences.chapters(tables, WORDS)["answer"][:2]:
-        for found in re.finditer(r"\d+\.\d\N{NO-BREAK SPACE}%(?! \(n| \[|\)|;| interval)", paragraph):
-            assert "public runs" in paragraph[: found.start()], paragraph[found.start() - 60 : found.end() + 20]
+def test_every_accuracy_of_the_summary_has_n_or_an_interval(tables):
+    paragraph = " ".join(headline.summary(tables, WORDS))
+    for found in re.finditer(r"\d+\.\d\N{NO-BREAK SPACE}%(?! \(n| \[|\)|;| interval)", paragraph):
+        assert "public runs" in paragraph[: found.start()], paragraph[found.start() - 60 : found.end() + 20]
 
 
 class Page(html.parser.HTMLParser):
-    """What a html asks for, its ids, and its links within itself."""
+    """What a page asks for, its ids, and its links within itself."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -94,60 +95,56 @@ class Page(html.parser.HTMLParser):
                 (self.within if value.startswith("#") else self.asked).append(value)
 
 
-def test_the_page_asks_for_nothing_and_its_links_lead_somewhere(html):
-    parsed = Page(html)
+def test_the_page_asks_for_nothing_and_its_links_lead_somewhere(report):
+    parsed = Page(report)
     assert [link for link in parsed.asked if not link.startswith("data:")] == []
-    assert "@import" not in html
-    assert "fetch(" not in html
+    assert "@import" not in report
+    assert "fetch(" not in report
     assert len(parsed.ids) == len(set(parsed.ids))
     assert {link[1:] for link in parsed.within} <= set(parsed.ids)
     assert any(link.startswith("#job-predictions-toy-full-lr-high-en-seed0-full") for link in parsed.within)
-    assert len(html) < 8_000_000
+    assert len(report) < 8_000_000
 
 
-def test_texts_from_outside_are_escaped(html):
-    assert "<b>of</b>" not in html
-    assert "&lt;b&gt;of" in html
-    assert "stated &lt;here&gt;" in html
-    assert "你好" in html
-    assert 'dir="auto"' in html
+def test_texts_from_outside_are_escaped(report):
+    assert "<b>of</b>" not in report
+    assert "&lt;b&gt;of" in report
+    assert "stated &lt;here&gt;" in report
+    assert "你好" in report
+    assert 'dir="auto"' in report
 
 
-def test_the_page_states_what_is_in_the_tables(html, tables):
+def test_the_page_states_what_is_in_the_tables(report, tables):
     row = tables["zero_shot"].set_index("language").loc["es"]
-    assert f"{WORDS.short(row)}" in html
-    for chapter in (
-        "answer",
-        "data",
-        "tokeniser",
-        "pretraining",
-        "english",
-        "selection",
-        "regimes",
-        "predictors",
-        "controls",
-        "made",
-    ):
-        assert f'<section id="{chapter}"' in html
+    assert f"{WORDS.short(row)}" in report
+    for section in CHAPTER.sections:
+        assert f'<section id="transfer-{section.name}"' in report
+
+
+def test_chapters_and_sections_are_numbered_in_their_order(report):
+    heads = re.findall(r"<h([23]) id[^>]*>([0-9.]+) ([^<]+)</h", report)
+    assert heads[0] == ("2", "1.", CHAPTER.title) and heads[1] == ("3", "1.1.", "Summary")
+    assert heads[len(CHAPTER.sections)][1] == f"1.{len(CHAPTER.sections)}."
+    assert heads[len(CHAPTER.sections) + 1][1:] == ("2.", "How this was made")
 
 
 def test_published_columns_that_the_config_leaves_out_are_not_shown():
-    everything = columns.columns_of("zero_shot", {"report", "public_runs", "literature"})
-    ours = columns.columns_of("zero_shot", set())
+    columns = CHAPTER.tables["zero_shot"].columns
+    everything, ours = (shown_columns(columns, whose) for whose in ({"report", "public_runs", "literature"}, set()))
     assert {"published", "published_category", "comparison", "public_low"} <= set(everything)
     assert not {name for name in ours if name.startswith(("published", "public"))} | ({"comparison"} & set(ours))
-    assert "public_low" not in columns.columns_of("zero_shot", {"report"})
+    assert "public_low" not in shown_columns(columns, {"report"})
 
 
-def test_every_number_that_the_study_made_leads_to_its_job(html):
-    rows = re.search(r'<details id="table-regimes".*?<tbody>(.*?)</tbody>', html, re.DOTALL)[1]
+def test_every_number_that_the_study_made_leads_to_its_job(report):
+    rows = re.search(r'<details id="table-transfer-regimes".*?<tbody>(.*?)</tbody>', report, re.DOTALL)[1]
     cells = re.findall(r'<td class="number" data-sort="([^"]+)">(<a )?', rows)
     published = {str(value) for value in (0.7882, 0.4617, 0.4076, 0.3589, 0.3471, 0.5311, 0.3838)}
     assert {value for value, link in cells if not link} == published
     assert sum(bool(link) for _, link in cells) > 60
 
 
-def test_the_plan_stands_beside_what_jobs_spent(study, html, tmp_path):
+def test_the_plan_is_shown_with_what_jobs_spent(study, report, tmp_path):
     other = tmp_path / "results" / "synthetic"
     shutil.copytree(study, other)
     plan = pd.DataFrame(
@@ -161,31 +158,32 @@ def test_the_plan_stands_beside_what_jobs_spent(study, html, tmp_path):
     plan.to_csv(other / "plan/plan.csv", index=False)
     (other / "blast_radius.csv").write_text("leaf,tables,report\nreport.digits,,1\ntables.resamples,1,1\n", encoding="utf-8")
     changed = make_report(other)
-    assert "The plan foretold 62\N{NO-BREAK SPACE}s for the 1 jobs" in changed  # the job without provenance took nobody knows
-    assert "0.500" in re.search(r'<details id="table-planned".*?</details>', changed, re.DOTALL)[0]  # 31 s of 62 s
-    matrix = re.search(r'<details id="table-blast_radius".*?</details>', changed, re.DOTALL)[0]
+    # What the job without provenance took is not known.
+    assert "The plan predicted 62\N{NO-BREAK SPACE}s for the 1 jobs" in changed
+    assert "0.500" in re.search(r'<details id="table-report-planned".*?</details>', changed, re.DOTALL)[0]  # 31 s of 62 s
+    matrix = re.search(r'<details id="table-report-blast_radius".*?</details>', changed, re.DOTALL)[0]
     assert matrix.count("\N{BLACK CIRCLE}") == 3
-    assert "table-planned" not in html
+    assert "table-report-planned" not in report
 
 
-def test_figures_follow_palette_and_order(study, html, tmp_path):
+def test_figures_follow_palette_and_order(study, report, tmp_path):
     other = tmp_path / "results" / "synthetic"
     shutil.copytree(study, other)
     make_figures(other, LOOK | {"palette": "grey", "order": "listed", "listed": ["th", "ar", "de", "es", "en"]})
-    ours, grey = [(place / "figures/regimes.svg").read_text(encoding="utf-8") for place in (study, other)]
+    ours, grey = [(place / "transfer/figures/regimes.svg").read_text(encoding="utf-8") for place in (study, other)]
     assert "#0072b2" in ours and "#0072b2" not in grey
     names = [re.findall(r">(English|Spanish|German|Arabic|Thai)<", text) for text in (ours, grey)]
     assert names[0][:5] == ["English", "Spanish", "German", "Arabic", "Thai"]  # Indo-European ones first
     assert names[1][:5] == ["Thai", "Arabic", "German", "Spanish", "English"]
 
 
-def test_figures_are_the_same_bytes_twice_and_carry_no_date(study, html, tmp_path):
+def test_figures_are_the_same_bytes_twice_and_carry_no_date(study, report, tmp_path):
     other = tmp_path / "results" / "synthetic"
     shutil.copytree(study, other)
     make_figures(other)
-    for path in sorted(study.glob("figures/*.svg")):
+    for path in sorted(study.glob("transfer/figures/*.svg")):
         text = path.read_text(encoding="utf-8")
-        assert text == (other / "figures" / path.name).read_text(encoding="utf-8"), path.name
+        assert text == (other / "transfer/figures" / path.name).read_text(encoding="utf-8"), path.name
         assert "<dc:date>" not in text
 
 
@@ -195,20 +193,14 @@ def test_a_study_that_lacks_almost_everything_still_has_a_report(tmp_path):
     write_fertility(study / "fertility/fertility.csv")
     make_tables(study)
     make_figures(study)
-    html = make_report(study)
-    assert "No model of this study was fine-tuned on English" in html
-    assert "No model was fine-tuned on several languages together." in html
+    report = make_report(study)
+    assert "No model of this study was fine-tuned on English" in report
+    assert "No model was fine-tuned on several languages together." in report
 
 
-def test_captions_are_there_for_every_figure_and_table():
-    captions = page.captions((ROOT / "report").rglob("*"))
-    assert {f"{name}_table" for name in columns.SHOWN} <= set(captions)
-    assert not [text for text in captions.values() if "`" in text or "*" in text]
-
-
-def test_the_evidence_stages_import_no_model():
-    code = "import sys; import carryover.reporting.page, chapters.transfer.sentences, chapters.transfer.tables; "
-    code += "import chapters.transfer.comparisons, chapters.transfer.summary; "
+def test_what_reports_imports_no_model():
+    code = "import sys, carryover.reporting.page, chapters.transfer.sentences, chapters.transfer.tables; "
+    code += "import chapters.transfer.comparisons, chapters.transfer.summary, carryover.reporting.chapter_tables; "
     code += "print([name for name in ('torch', 'transformers', 'matplotlib', 'tokenizers') if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT / "workflow")}

@@ -150,5 +150,5 @@ def test_copied_results_are_taken_over_in_a_fresh_clone_and_what_does_not_hold_r
     taken = adopt(directory, *MINI)
     assert taken.returncode == 1
     assert "put aside: results/mini/fertility/fertility.csv: results/mini/fertility/fertility.csv is not the file" in taken.stdout
-    assert set(planned(directory, *MINI)) == {"fertility", "select", "tables", "figures", "report"}
+    assert set(planned(directory, *MINI)) == {"fertility", "select", "transfer_tables", "figures", "report"}
     assert (directory / "results/mini/aside/results/mini/fertility/fertility.csv").read_text() == "edited"

@@ -12,15 +12,18 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 from carryover.planning import runs
 from carryover.runtime import locks
 from carryover.planning.config import recipe_of, resolve
-from carryover.planning.schema import load_schema
+from carryover.planning.schema import chapters_in_use, load_schema
 from carryover.runtime.redaction import discreet
 from carryover.runtime.errors import BadInput
 from carryover.data.fetch import MIRROR, locate, remedy, unreachable
 from carryover.planning.keys import make_key
 from carryover.planning.workload import workload
+from carryover.reporting.chapters import FILE, FOLDER, Figure, Table, read_chapter
+from carryover.reporting.functions import parts
 
 try:
     config = resolve(dict(config), load_schema())
+    CHAPTERS = {name: read_chapter(FOLDER / name / FILE) for name in chapters_in_use(config)}
 except BadInput as problem:
     sys.exit(f"error: {problem}")
 
@@ -110,6 +113,23 @@ def backbone(name):
 RUNS = {run.path: run for run in runs.trained_runs(config)}
 EVALUATED = {run.path: run for run in runs.evaluated_runs(config)}
 PREDICTIONS = runs.predictions(config)
+TRAINING_RECORDS = [f"{RESULTS}/models/{run}/training.json" for run in RUNS]
+PRETRAINED = [name for name in runs.models_in_use(config) if config["models"][name]["source"] == "pretrain"]
+ENGLISH = [f"{RESULTS}/predictions/{run.path}/{run.view}" for run in runs.primary_english(config)]
+DECLARED = [os.path.relpath(FOLDER / name / FILE) for name in CHAPTERS]
+FIGURES = [(chapter, name) for chapter in CHAPTERS.values() for name in chapter.figures]
+MADE = []  # provenance of the chapters' own jobs, which the report lists
+
+
+def tables_of(chapter):
+    """The files of a chapter's tables."""
+    return [f"{RESULTS}/{chapter}/tables/{name}.csv" for name in CHAPTERS[chapter].tables]
+
+
+def functions_of(chapter):
+    """What the key of a chapter's tables holds of its declaration: the function of each table."""
+    functions = CHAPTERS[chapter].functions(Table)
+    return {"tables": functions, "parts": parts({chapter: functions.values()})}
 
 
 def run_directory(path):

@@ -1,26 +1,28 @@
-# Every figure as SVG, and beside it the rows that it shows.
-DRAWN = ("regimes", "zero_shot", "premium", "fertility", "pretraining", "finetuning", "transfer_matrix", "confusion")
+# Every figure of the chapters as SVG, drawn from their tables alone, and the rows that it shows.
 LOOK = {"listed": LANGUAGES, "confidence": config["report"]["confidence"], **config["figures"]}
+DRAWN = {
+    "figures": {name: chapter.functions(Figure) for name, chapter in CHAPTERS.items()},
+    "parts": parts({name: chapter.functions(Figure).values() for name, chapter in CHAPTERS.items()}),
+    "look": LOOK,
+}
 
 
 rule figures:
     input:
-        tables=TABLES,
-        curves=[f"{RESULTS}/models/{run}/curve.csv" for run in RUNS],
-        pretrain=expand(f"{RESULTS}/pretrain/{{model}}/curve.csv", model=PRETRAINED),
+        tables=[table for name in CHAPTERS for table in tables_of(name)],
         languages="data/languages.csv",
     output:
         figures=[
             report(
-                f"{RESULTS}/figures/{name}.svg",
-                caption=f"../../report/captions/{name}.rst",
-                category="Figures",
+                f"{RESULTS}/{chapter.name}/figures/{name}.svg",
+                caption=os.path.abspath(f"{RESULTS}/captions/{chapter.name}-{name}.rst"),  # the report's job writes it
+                category=chapter.title,
                 labels={"figure": name},
             )
-            for name in DRAWN
+            for chapter, name in FIGURES
         ],
-        data=expand(f"{RESULTS}/figures/{{name}}.csv", name=DRAWN),
-        provenance=f"{RESULTS}/figures/provenance.json",
+        data=[f"{RESULTS}/{chapter.name}/figures/{name}.csv" for chapter, name in FIGURES],
+        provenance=f"{RESULTS}/figures.provenance.json",
     log:
         f"{RESULTS}/logs/figures.log",
     conda:
@@ -29,10 +31,8 @@ rule figures:
         mem_mb=growing(2000),
         runtime=growing(120),
     params:
-        key=key("figures", **LOOK),
+        key=key("figures", **DRAWN),
     shell:
         "python $SCRIPTS/figures.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime}"
-        " --curves @<(printf '%s\\n' {input.curves:q})"  # a list that grows with the runs outgrows a command line
-        " --tables {input.tables:q} --pretrain {input.pretrain:q} --languages {input.languages:q}"
+        " --minutes {resources.runtime} --tables {input.tables:q} --languages {input.languages:q}"
         " --figures {output.figures:q} --data {output.data:q}"

@@ -1,21 +1,18 @@
 # On request (`make paper`): the tables as LaTeX and the figures as PDF, ready to be included, and a document that does so.
-PRINTED = (
-    *("hyperparameters", "zero_shot", "fertility", "per_language", "regimes", "matched", "one_or_many", "correlation"),
-    *("controls", "calibration", "selection"),
-)
-
-
 rule paper:
     input:
-        tables=TABLES,
-        curves=[f"{RESULTS}/models/{run}/curve.csv" for run in RUNS],
-        pretrain=expand(f"{RESULTS}/pretrain/{{model}}/curve.csv", model=PRETRAINED),
+        chapters=DECLARED,
+        tables=[table for name in CHAPTERS for table in tables_of(name)],
         languages="data/languages.csv",
-        captions=sorted(str(path) for path in Path("report/captions").glob("*.rst")),
     output:
         document=f"{RESULTS}/paper/paper.tex",
-        tex=expand(f"{RESULTS}/paper/tables/{{name}}.tex", name=PRINTED),
-        figures=expand(f"{RESULTS}/paper/figures/{{name}}.pdf", name=DRAWN),
+        tex=[
+            f"{RESULTS}/paper/{chapter.name}/{table.name}.tex"
+            for chapter in CHAPTERS.values()
+            for table in chapter.tables.values()
+            if table.printed
+        ],
+        figures=[f"{RESULTS}/paper/{chapter.name}/{name}.pdf" for chapter, name in FIGURES],
         provenance=f"{RESULTS}/paper/provenance.json",
     log:
         f"{RESULTS}/logs/paper.log",
@@ -25,9 +22,9 @@ rule paper:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        key=key("paper", **LOOK, digits=config["report"]["digits"], title=config["report"]["title"]),
+        key=key("paper", **DRAWN, digits=config["report"]["digits"], title=config["report"]["title"]),
     shell:
         "python $SCRIPTS/paper.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --minutes {resources.runtime}"
-        " --tables {input.tables:q} --curves {input.curves:q} --pretrain {input.pretrain:q} --languages {input.languages:q}"
-        " --captions {input.captions:q} --document {output.document:q} --tex {output.tex:q} --figures {output.figures:q}"
+        " --chapters {input.chapters:q} --tables {input.tables:q} --languages {input.languages:q}"
+        " --document {output.document:q} --tex {output.tex:q} --figures {output.figures:q}"

@@ -1,14 +1,14 @@
-# One self-contained page, from tables, figures, generations and the provenance of every job before it.
+# One self-contained page, from the chapters' tables and figures and the provenance of every job before it.
 TOKENISED = {f"{view}/{language}.evaluation": None for (_, view), languages in PREDICTIONS.items() for language in languages}
 TOKENISED |= {f"{run.view}/{language}.training": None for run in RUNS.values() for language in run.languages}
 
 
 rule report:
     input:
-        tables=TABLES,
-        figures=expand(f"{RESULTS}/figures/{{name}}.svg", name=DRAWN),
-        data=expand(f"{RESULTS}/figures/{{name}}.csv", name=DRAWN),
-        generations=f"{RESULTS}/generate/generations.json",
+        chapters=DECLARED,
+        tables=[table for name in CHAPTERS for table in tables_of(name)],
+        figures=[f"{RESULTS}/{chapter.name}/figures/{name}.svg" for chapter, name in FIGURES],
+        data=[f"{RESULTS}/{chapter.name}/figures/{name}.csv" for chapter, name in FIGURES],
         training=TRAINING_RECORDS,
         made=[
             *([f"{RESULTS}/mini/provenance.json"] if any(file["url"].startswith("mini:") for file in FILES.values()) else []),
@@ -21,7 +21,9 @@ rule report:
             *[f"{RESULTS}/models/{run}/provenance.json" for run in RUNS],
             *[f"{RESULTS}/predictions/{run}/{view}/provenance.json" for run, view in PREDICTIONS],
             *([f"{RESULTS}/select/provenance.json"] if ENGLISH else []),
-            *expand(f"{RESULTS}/{{stage}}/provenance.json", stage=("generate", "fertility", "plan", "tables", "figures")),
+            *expand(f"{RESULTS}/{{stage}}/provenance.json", stage=("generate", "fertility", "plan")),
+            *MADE,
+            f"{RESULTS}/figures.provenance.json",
         ],
         templates=sorted(str(path) for path in Path("report").glob("**/*.*")),
         languages="data/languages.csv",
@@ -30,6 +32,7 @@ rule report:
     output:
         report=f"{RESULTS}/report.html",
         jobs=f"{RESULTS}/jobs.csv",
+        captions=[f"{RESULTS}/captions/{chapter.name}-{name}.rst" for chapter, name in FIGURES],  # for Snakemake's own report
         provenance=f"{RESULTS}/report.provenance.json",
     log:
         f"{RESULTS}/logs/report.log",
@@ -41,21 +44,23 @@ rule report:
     params:
         key=key(
             "report",
-            **SHOWN,
+            parts=parts({name: chapter.said for name, chapter in CHAPTERS.items()}),
             study=config["study"],
+            languages=LANGUAGES,
+            confidence=config["report"]["confidence"],
             title=config["report"]["title"],
             digits=config["report"]["digits"],
-            beside=config["report"]["published"],
-            resamples=config["tables"]["resamples"],
+            published=config["report"]["published"],
+            resamples=config["statistics"]["resamples"],
         ),
     shell:
         "python $SCRIPTS/report.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
         " --minutes {resources.runtime}"
         " --training @<(printf '%s\\n' {input.training:q}) --made @<(printf '%s\\n' {input.made:q})"
-        " --tables {input.tables:q} --figures {input.figures:q} --data {input.data:q} --generations {input.generations:q}"
+        " --chapters {input.chapters:q} --tables {input.tables:q} --figures {input.figures:q} --data {input.data:q}"
         " --templates {input.templates:q} --languages {input.languages:q}"
         " --plan {input.plan:q} --matrix {input.matrix:q}"
-        " --report {output.report:q} --jobs {output.jobs:q}"
+        " --report {output.report:q} --jobs {output.jobs:q} --captions {output.captions:q}"
 
 
 # The configuration with every default filled in, beside the results that it made.

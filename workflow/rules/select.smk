@@ -1,6 +1,4 @@
 # Which languages to train: a proposal from the English models on dev and from fertility, and the overlay that adopts it.
-ENGLISH = [f"{RESULTS}/predictions/{run.path}/{run.view}" for run in runs.primary_english(config)]
-
 if ENGLISH:
 
     rule select:
@@ -25,8 +23,8 @@ if ENGLISH:
                 variant=config["finetune"]["primary_variant"],
                 runs=config["finetune"]["runs"],
                 listed=sorted({language for run in RUNS.values() for language in run.languages}),
-                resamples=config["tables"]["resamples"],
-                seed=config["tables"]["seed"],
+                resamples=config["statistics"]["resamples"],
+                seed=config["statistics"]["seed"],
             ),
         shell:
             "python $SCRIPTS/select.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"

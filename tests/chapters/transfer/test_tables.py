@@ -10,18 +10,18 @@ import pytest
 from scipy import stats
 
 from carryover.analysis.predictions import Asked, Cell, Model, read_cells, run_of
-from carryover.analysis.published import expected_english, for_recipe, read_published, set_beside
+from carryover.analysis.published import compare_published, expected_english, for_recipe, read_published
 from carryover.analysis.study import Study
 from carryover.reporting.formatting import Words
 from carryover.runtime.errors import BadInput
 from chapters.transfer import tables
 from chapters.transfer.summary import results_table
 from synthetic_study import (
+    CHAPTER,
     CONFIG,
     LANGUAGES,
     ROOT,
     SKILL,
-    TABLES,
     make_tables,
     predictions,
     write_fertility,
@@ -65,7 +65,7 @@ def test_accuracy_is_what_the_predictions_say(study, made):
 
 def test_every_prediction_file_has_its_row(study, made):
     assert len(made["accuracy"]) == len(list(study.glob("predictions/**/*.parquet")))
-    assert set(made) == set(TABLES)
+    assert set(made) == set(CHAPTER.tables)
 
 
 def test_verdicts_follow_the_tests(made):
@@ -78,7 +78,7 @@ def test_verdicts_follow_the_tests(made):
     assert zero_shot["category"].tolist() == ["good", "good", "good", "moderate", "moderate"]
 
 
-def test_published_figures_stand_beside_ours_with_the_reason(made):
+def test_published_figures_come_with_the_reason_why_they_are_not_compared(made):
     row = one(made["zero_shot"], language="es")
     assert (row["published"], row["public_low"], row["public_high"], row["public_runs"]) == (0.4617, 0.4571, 0.48, 4)
     assert row["comparison"] == "not comparable: a toy model on the embedded corpus"
@@ -89,11 +89,11 @@ def test_published_figures_stand_beside_ours_with_the_reason(made):
 
 def test_comparable_figures_get_a_difference_with_an_interval():
     score = {"accuracy": 0.46, "low": 0.44, "high": 0.48}
-    row = set_beside(score, 0.45, "", (392_702, 392_702))
+    row = compare_published(score, 0.45, "", (392_702, 392_702))
     assert row["comparison"] == "comparable"
     assert [row[f"published_{name}"] for name in ("difference", "low", "high")] == pytest.approx([0.01, -0.01, 0.03])
-    assert set_beside(score, 0.45, "", (3_927, 392_702))["comparison"].startswith("not comparable: trained on 3,927 rows")
-    assert set_beside(score, None, "")["comparison"] == "nothing published"
+    assert compare_published(score, 0.45, "", (3_927, 392_702))["comparison"].startswith("not comparable: trained on 3,927 rows")
+    assert compare_published(score, None, "")["comparison"] == "nothing published"
 
 
 def test_published_settings_are_found_by_their_recipe():
@@ -118,12 +118,12 @@ def test_differences_are_paired_and_name_what_could_have_been_seen(made):
 
 
 def test_joint_and_single_models_are_compared_only_where_they_were_trained_as_long(made):
-    by_examples = made["matched"][made["matched"]["matched_on"] == "examples of the language"].set_index("language")
+    by_examples = made["equal_effort"][made["equal_effort"]["equal_in"] == "examples of the language"].set_index("language")
     assert by_examples.loc["ar", ["joint_examples", "single_examples"]].tolist() == [2000, 2000]
     assert by_examples["missing"].isna().all()
     same = one(made["differences"], regime="joint model", other="own model", language="ar")
     assert by_examples.loc["ar", "difference"] == same["difference"]
-    by_updates = made["matched"][made["matched"]["matched_on"] == "updates"].set_index("language")
+    by_updates = made["equal_effort"][made["equal_effort"]["equal_in"] == "updates"].set_index("language")
     assert by_updates["difference"].isna().all()
     assert by_updates.loc["es", "missing"] == "lr_high joint with max_updates 500"
 
@@ -137,12 +137,12 @@ def test_the_nearest_runs_match_within_the_tolerance_and_with_one_recipe(study, 
     for updates, batch, expected in ((508, 4, True), (530, 4, False), (500, 8, False)):
         recipe = record["recipe"] | {"batch_size": batch, "max_updates": updates}
         path.write_text(json.dumps(record | {"updates": updates, "examples": updates * batch, "recipe": recipe}))
-        table = make_tables(other)["matched"]
-        row = one(table, matched_on="updates", language="es")
+        table = make_tables(other)["equal_effort"]
+        row = one(table, equal_in="updates", language="es")
         assert (row["variant"] == "short" and row["n"] == 900) == expected, (updates, batch)
 
 
-def test_the_reports_tables_stand_beside_ours(made):
+def test_the_reports_tables_are_set_against_ours(made):
     row = one(made["per_language"], language="es")
     assert row["improvement_published"] == pytest.approx(0.5311 - 0.4617)
     assert row["difference"] == pytest.approx(row["accuracy"] - row["zero_shot"], abs=1e-5)
@@ -187,7 +187,7 @@ def test_comparable_studies_get_differences_with_intervals(study, tmp_path):
     assert public[public["setting"].str.contains("tiny")]["comparison"].tolist() == ["not comparable: another model"]
 
 
-def test_the_literature_stands_beside_the_nearest_regime_and_is_never_compared(made):
+def test_the_literature_is_shown_with_the_nearest_regime_and_never_compared(made):
     table = made["literature"]
     assert table["comparison"].str.startswith("not comparable: ").all()
     assert one(table, model="XLM-R large", language="es")["regime"] == "joint model"

@@ -84,12 +84,12 @@ def zero_shot(published: Published, language: str) -> dict[str, Any]:
 
 
 def fertility(published: Published, row: dict[str, Any], incomparable: str) -> dict[str, Any]:
-    """The report's tokens per word and group beside a row of our fertility of training text, as `set_beside` does."""
+    """The report's tokens per word and group beside a row of our fertility of training text, as `compare_published` does."""
     where = {"source": REPORT, "language": row["language"]}
     score = {"accuracy": row["tokens_per_word"], "low": row["word_low"], "high": row["word_high"]}
     if not incomparable and row["rows"] != FERTILITY_ROWS:
         incomparable = f"counted on {row['rows']:,} rows, the published value on {FERTILITY_ROWS:,}"
-    beside = set_beside(score, value(published["fertility"], "tokens_per_word", **where), incomparable)
+    beside = compare_published(score, value(published["fertility"], "tokens_per_word", **where), incomparable)
     return beside | {"published_group": value(published["fertility"], "group", **where)}
 
 
@@ -175,7 +175,7 @@ def unlike(model: str) -> str:
     return "another model, on dev" if "(dev)" in model else "another model"
 
 
-def set_beside(
+def compare_published(
     score: dict[str, Any], reference: float | None, incomparable: str, rows: tuple[int | None, int | None] = (None, None)
 ) -> dict[str, Any]:
     """The published accuracy beside ours: its difference with our interval, or why the two cannot be compared.

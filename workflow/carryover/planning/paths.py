@@ -150,6 +150,11 @@ def prediction_of(path: PurePath) -> tuple[System, int, EvaluationSet]:
     return (*system_of("/".join(run)), EvaluationSet(task, view, split, language))
 
 
+def table_of(path: PurePath) -> tuple[str, str]:
+    """The chapter and the name of one of its tables or figures."""
+    return path.parent.parent.name, path.stem
+
+
 def language_and_split(path: PurePath) -> tuple[str, str]:
     """Of a file `<language>.<split>.<suffix>`; the split of counts is `evaluation` (dev and test) or `training`."""
     if path.name.count(".") < 2:

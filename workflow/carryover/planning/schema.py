@@ -53,6 +53,12 @@ def looked_up(schema: Schema, root: Schema) -> Schema:
     return schema
 
 
+def chapters_in_use(config: dict[str, Any], workflow: Path = WORKFLOW) -> list[str]:
+    """The chapters of a study, in the order of the config: the folders of chapters of which it has a section."""
+    there = {path.parent.name for path in (workflow / "chapters").glob("*/schema.yaml")}
+    return [name for name in config if name in there and config[name] is not None]
+
+
 def _read(path: Path) -> Schema:
     return read_yaml(path)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from carryover.planning import runs
 from carryover.planning.config import recipe_of
+from carryover.planning.schema import chapters_in_use
 
 Config = dict[str, Any]
 Task = dict[str, Any]
@@ -96,5 +97,6 @@ def _scoring(config: Config) -> list[Task]:
 
 
 def _gathering(config: Config) -> list[Task]:
+    tables = [f"{chapter}/tables" for chapter in chapters_in_use(config)]
     names = ["select"] if runs.primary_english(config) else []
-    return [{"job": name, "work": name} for name in ("plan", *names, "tables", "figures")]
+    return [{"job": name, "work": name} for name in ("plan", *names, *tables, "figures")]

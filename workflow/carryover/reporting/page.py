@@ -1,15 +1,15 @@
 """One self-contained HTML page from tables, figures and provenance: no request leaves it, and it opens from a disk.
 
-The page's words are in `report/`: a template, a stylesheet, a script for sorting and filtering, and a caption for each
-figure and table; the sentences that state results come from `chapters.transfer.sentences`.
+What the page shows and in which order is declared in each chapter's `chapter.yaml`, and in `report/closing.yaml` for what
+stands below all chapters; `report/` also has the template, a stylesheet and a script for sorting and filtering.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,43 +17,80 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from carryover.analysis.records import read_json
-from carryover.planning.keys import canonical
-from carryover.reporting.columns import KINDS, NUMERIC, columns_of, made_in
-from carryover.reporting.formatting import Words, duration
+from carryover.reporting.cells import NUMERIC, cell
+from carryover.reporting.chapters import Chapter, Content, Figure, Sentences, Table, Text
+from carryover.reporting.columns import Columns, shown_columns
+from carryover.reporting.formatting import Words, whole
+from carryover.reporting.provenance import made_by
 
-JOB_COLUMNS = ["job", "stage", "code", "config", "started", "seconds", "peak_memory_mb", "device", "git_commit", "packages"]
-
-
-def jobs_table(paths: Iterable[Path], training: Iterable[Path], study: Path) -> pd.DataFrame:
-    """One row a job from its provenance, named by its place in the study's folder.
-
-    training: records of training runs, which know the device. `code` is the fingerprint of the job's program, `config` the
-    first digits of a SHA-256 of its slice of the config.
-    """
-    devices = {str(path.parent): read_json(path).get("device") for path in training}
-    rows = []
-    for path in sorted(paths):
-        facts = read_json(path)
-        place = path.relative_to(study) if path.is_relative_to(study) else path
-        name = str(place).removesuffix("provenance.json").rstrip("/.")
-        digest = hashlib.sha256(canonical(facts["key"]["config"]).encode()).hexdigest()
-        taken = {column: facts[column] for column in ("started", "seconds", "peak_memory_mb", "git_commit")}
-        versions = ", ".join(f"{package} {version}" for package, version in facts["packages"].items() if version)
-        row = {"job": name, "stage": place.parts[0], "code": facts["key"]["code"], "config": digest[:12], "packages": versions}
-        rows.append(row | taken | {"device": devices.get(str(path.parent))})
-    return pd.DataFrame(rows, columns=JOB_COLUMNS)
+Tables = Mapping[str, pd.DataFrame]
 
 
-def spent(jobs: pd.DataFrame, planned: pd.DataFrame) -> dict[str, Any]:
-    """The sums of the chapter on how numbers were made: jobs, time, GPU time, and the plan's time beside what it took."""
-    on_gpu = jobs[jobs["device"].astype(str).str.startswith("cuda")]
-    sums = {"jobs": len(jobs), "time": duration(jobs["seconds"].sum())}
-    sums |= {"on_gpu": len(on_gpu), "gpu": duration(on_gpu["seconds"].sum())}
-    known = planned.dropna(subset=["estimated_seconds", "seconds"]) if len(planned) else planned
-    if len(known):
-        sums |= {"known": len(known), "known_time": duration(known["seconds"].sum())}
-    return sums | {"planned": duration(known["estimated_seconds"].sum()) if len(known) else ""}
+@dataclass(frozen=True)
+class Made:
+    """What a chapter's jobs made. functions: those of its sentences by `module.function`; drawings: SVG files' text by name;
+    drawn: the rows that they show."""
+
+    tables: Tables
+    functions: Mapping[str, Callable[[Tables, Words], list[str]]]
+    drawings: Mapping[str, str]
+    drawn: Tables
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the whole page shares. jobs: names of the jobs that it lists; published: whose published figures are shown."""
+
+    words: Words
+    jobs: Collection[str]
+    published: Collection[str]
+    resamples: int
+
+
+def chapter_view(number: int, chapter: Chapter, made: Made, shown: Shown) -> dict[str, Any]:
+    """A chapter as the template shows it: numbered sections, and in them texts, figures and tables."""
+    sections = []
+    for place, section in enumerate(chapter.sections, 1):
+        views = [_content_view(content, chapter, made, shown) for content in section.contents]
+        named = {"name": f"{chapter.name}-{section.name}", "number": f"{number}.{place}", "title": section.title}
+        sections.append(named | {"contents": [view for view in views if view]})
+    return {"name": chapter.name, "number": number, "title": chapter.title, "sections": sections}
+
+
+def _content_view(content: Content, chapter: Chapter, made: Made, shown: Shown) -> dict[str, Any] | None:
+    """None for what is not shown: a table that is only a file, or published figures that the config leaves out."""
+    if isinstance(content, Text):
+        text = content.text.format(level=shown.words.level, resamples=whole(shown.resamples))
+        return {"kind": "text", "text": text}
+    if isinstance(content, Sentences):
+        lists = [texts for name in content.functions for texts in _each(content, made.functions[name], made.tables, shown.words)]
+        if content.points:
+            return {"kind": "points", "texts": [text for texts in lists for text in texts]}
+        return {"kind": "paragraphs", "texts": [" ".join(texts) for texts in lists]}
+    if isinstance(content, Figure):
+        anchor = f"{chapter.name}-{content.name}"
+        svg = inline_svg(made.drawings[content.name], anchor, content.caption)
+        return {"kind": "figure", "anchor": anchor, "name": content.name, "caption": content.caption, "svg": svg} | {
+            "file": f"{chapter.name}/figures/{content.name}.csv",
+            "csv": data_uri(made.drawn[content.name]),
+        }
+    if not content.columns or (content.published and content.published not in shown.published):
+        return None
+    return table_view(content, made.tables[content.name], chapter.name, shown)
+
+
+def _each(content: Sentences, function: Callable[[Tables, Words], list[str]], tables: Tables, words: Words) -> list[list[str]]:
+    """What a function says of all tables; or of each model's rows in turn, named first where there are several."""
+    if not content.each_model_of:
+        return [texts] if (texts := function(tables, words)) else []
+    models = sorted(set(tables[content.each_model_of]["backbone"]))
+    said = []
+    for model in models or [""]:
+        own = {name: table[table["backbone"] == model] if "backbone" in table else table for name, table in tables.items()}
+        if texts := function(own, words):
+            label = f"{model}: " if len(models) > 1 else ""
+            said.append([label + texts[0], *texts[1:]])
+    return [texts for place, texts in enumerate(said) if texts not in said[:place]]
 
 
 def anchor(job: str) -> str:
@@ -61,56 +98,35 @@ def anchor(job: str) -> str:
     return "job-" + re.sub(r"[^A-Za-z0-9]+", "-", job)
 
 
-def html_table(name: str, table: pd.DataFrame, words: Words, jobs: Mapping[str, str], beside: set[str]) -> dict[str, Any]:
+def table_view(table: Table, rows: pd.DataFrame, chapter: str, shown: Shown) -> dict[str, Any]:
     """What the template needs of a table: its columns, and its rows as cells of text, sort value and link.
 
-    jobs: anchors by job name; a cell links to the job that made it. beside: whose published figures are shown.
+    A cell links to the job that made it. Columns that are empty throughout are left out.
     """
-    columns = {
-        column: shown
-        for column, shown in columns_of(name, beside).items()
-        if not table.empty and column in table and table[column].notna().any()
-    }
-    rows = []
-    for row in table.to_dict("records"):
-        cells: list[dict[str, Any]] = []
-        for place, (column, shown) in enumerate(columns.items()):
-            text, value = ("", "") if pd.isna(row[column]) else KINDS[shown.kind](row, column, words)
-            made_by = next((job for job in made_in(name, column, shown.made_by, row) if job in jobs), None)
-            href = f"#{jobs[made_by]}" if made_by and text else ""
-            reached = not any(cell["href"] == href for cell in cells)  # by keyboard: each job of a row once
-            cell = {"text": text, "sort": value, "number": shown.kind in NUMERIC, "head": place == 0}
-            cells.append(cell | {"href": href, "reached": reached})
-        rows.append({"cells": cells, "id": anchor(row["job"]) if name == "jobs" else ""})
-    heads = [{"label": shown.label, "number": shown.kind in NUMERIC} for shown in columns.values()]
-    return {"name": name, "columns": heads, "rows": rows, "csv": data_uri(table)}
+    columns = columns_with_values(shown_columns(table.columns, shown.published), rows)
+    heads = [{"label": column.label, "number": column.kind in NUMERIC} for column in columns.values()]
+    lines = [_row_view(row, columns, f"{chapter}/tables", shown) for row in rows.to_dict("records")]
+    facts = {"kind": "table", "anchor": f"{chapter}-{table.name}", "name": table.name, "title": table.title}
+    facts |= {"caption": table.caption, "unfolded": table.unfolded}
+    return facts | {"columns": heads, "rows": lines, "csv": data_uri(rows)}
 
 
-def matrix_table(name: str, matrix: pd.DataFrame) -> dict[str, Any]:
-    """A matrix of marks for the template: the first column names a row, every other cell holds 1 or nothing."""
-    rows = []
-    for row in matrix.itertuples(index=False):
-        marks = [{"text": "\N{BLACK CIRCLE}" if mark == 1 else "", "sort": "1" if mark == 1 else ""} for mark in row[1:]]
-        cells = [{"text": row[0], "sort": row[0], "head": True}, *marks]
-        rows.append({"cells": [{"number": False, "href": "", "head": False} | cell for cell in cells], "id": ""})
-    heads = [{"label": label, "number": False} for label in matrix.columns]
-    return {"name": name, "columns": heads, "rows": rows, "csv": data_uri(matrix)}
+def columns_with_values(columns: Columns, rows: pd.DataFrame) -> Columns:
+    """The columns of which this table has anything."""
+    return {name: column for name, column in columns.items() if name in rows and rows[name].notna().any()}
 
 
-def planned_table(plan: pd.DataFrame, jobs: pd.DataFrame, training: Iterable[Path], study: Path) -> pd.DataFrame:
-    """What the plan foretold of each job beside what the job spent.
-
-    plan: job, stage, examples, tokens, updates, flops, estimated_seconds; jobs: as of `jobs_table`; training: the records of
-    training runs, which counted examples, tokens and updates.
-    """
-    counted = ("examples", "tokens", "updates")
-    spent = [
-        {"job": str(path.parent.relative_to(study))} | {f"spent_{name}": read_json(path).get(name) for name in counted}
-        for path in training
-    ]
-    spent = pd.DataFrame(spent, columns=["job", *(f"spent_{name}" for name in counted)])
-    table = plan.merge(jobs[["job", "seconds"]], on="job", how="left").merge(spent, on="job", how="left")
-    return table.assign(ratio=table["seconds"] / table["estimated_seconds"].where(table["estimated_seconds"] > 0))
+def _row_view(row: dict[str, Any], columns: Columns, tables: str, shown: Shown) -> dict[str, Any]:
+    cells: list[dict[str, Any]] = []
+    for place, (name, column) in enumerate(columns.items()):
+        text, value = cell(row, name, column.kind, shown.words)
+        job = next((job for job in made_by(column.job, row, tables) if job in shown.jobs), None) if text else None
+        href = f"#{anchor(job)}" if job else ""
+        reached = not any(other["href"] == href for other in cells)  # by keyboard: each job of a row once
+        seen = {"text": text, "sort": value, "number": column.kind in NUMERIC, "head": place == 0}
+        cells.append(seen | {"href": href, "reached": reached, "passage": column.kind == "passage"})
+    named = next((name for name, column in columns.items() if column.kind == "job"), None)
+    return {"cells": cells, "id": anchor(row[named]) if named else ""}
 
 
 def data_uri(table: pd.DataFrame) -> str:
@@ -129,11 +145,6 @@ def inline_svg(text: str, name: str, caption: str) -> Markup:
     head, body = text.split(">", 1)
     head = re.sub(r'\s(width|height)="[^"]*"', "", head)
     return Markup(f'{head} role="img" aria-label="{escape(caption)}">{body}')
-
-
-def captions(paths: Iterable[Path]) -> dict[str, str]:
-    """The captions by name. They are reStructuredText without markup, so that Snakemake's report shows the same words."""
-    return {path.stem: " ".join(path.read_text(encoding="utf-8").split()) for path in paths if path.suffix == ".rst"}
 
 
 def render(templates: Iterable[Path], **values: Any) -> str:

@@ -16,8 +16,11 @@ from functools import wraps
 import matplotlib
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 matplotlib.use("svg")
 # The fonts named below are the reader's; that this machine lacks one is said hundreds of times otherwise.
@@ -55,6 +58,16 @@ class Look:
     @property
     def colours(self) -> tuple[str, ...]:
         return PALETTES[self.palette]
+
+    @property
+    def accent(self) -> str:
+        """What stands out from every other mark: frames, published values."""
+        return self.colours[5]
+
+    @property
+    def shades(self) -> LinearSegmentedColormap:
+        """From nearly white to the palette's first colour, darkened, for heatmaps."""
+        return LinearSegmentedColormap.from_list("shades", seaborn.light_palette(seaborn.dark_palette(self.colours[0])[4], 12))
 
     def name(self, code: str) -> str:
         return dict(zip(self.languages["language"], self.languages["name"], strict=True)).get(code, code)
@@ -124,3 +137,20 @@ def chance(axis: Axes, table: pd.DataFrame, vertical: bool = False) -> None:
     """The accuracy of the best constant answer, as a line."""
     line = axis.axvline if vertical else axis.axhline
     line(100 * table["chance"].max(), color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="chance", zorder=3)
+
+
+def heatmap(
+    axis: Axes, values: pd.DataFrame, look: Look, low: float, high: float, label: str = ""
+) -> dict[tuple[int, int], Text]:
+    """Numbers as shades, each written in its cell; returns the written numbers by (row, column).
+
+    low, high: the values of the lightest and the darkest shade; label: of the colour bar, none without one.
+    """
+    bar = {"label": label, "fraction": 0.03, "pad": 0.01}
+    written = {"annot": True, "fmt": ".0f", "annot_kws": {"size": 8}, "linewidths": 0.8, "linecolor": "white"}
+    seaborn.heatmap(
+        values, ax=axis, vmin=low, vmax=high, cmap=look.shades, cbar=bool(label), cbar_kws=bar if label else None, **written
+    )
+    axis.tick_params(length=0)
+    present = np.argwhere(values.notna().to_numpy())
+    return {(int(row), int(column)): text for (row, column), text in zip(present, axis.texts, strict=True)}

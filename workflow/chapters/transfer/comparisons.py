@@ -53,7 +53,9 @@ def _setting(study: Study, model: Model, split: str, baseline: Model | None, com
         row |= compare(cell, against, study.settings, comparisons)
     theirs = published.for_recipe(study.published, recipe)
     column = f"{split}_accuracy"
-    row |= published.set_beside(row, theirs.get(column), study.incomparable, (record.get("rows"), theirs.get("train_rows")))
+    row |= published.compare_published(
+        row, theirs.get(column), study.incomparable, (record.get("rows"), theirs.get("train_rows"))
+    )
     if theirs:
         row["published_train_loss"] = theirs["train_loss"]
         base = published.for_recipe(study.published, recipe | published.BASELINE)
@@ -63,24 +65,24 @@ def _setting(study: Study, model: Model, split: str, baseline: Model | None, com
 
 
 def _delta(row: dict[str, Any], theirs: float) -> dict[str, Any]:
-    """The published difference to its baseline beside ours, where the accuracies behind both can be compared."""
-    beside = {"published_baseline": theirs}
+    """The published difference to its baseline, and ours to it, where the accuracies behind both can be compared."""
+    reference = {"published_baseline": theirs}
     if row["comparison"] == published.COMPARABLE and "difference" in row:
-        beside |= {f"delta_{name}": row[f"difference{end}"] - theirs for name, end in DELTA_ENDS}
-    return beside
+        reference |= {f"delta_{name}": row[f"difference{end}"] - theirs for name, end in DELTA_ENDS}
+    return reference
 
 
 def differences(study: Study) -> pd.DataFrame:
     """Every pair of regimes on every language, the first minus the second, with the examples and updates of both.
 
-    Holm over the languages of a pair; a joint model beside a model of one language shows transfer between languages,
+    Holm over the languages of a pair; a joint model against a model of one language shows transfer between languages,
     positive or negative, read with what each has seen.
     """
     families: dict[tuple[str, str, str], list[tuple[str, Cell, Cell]]] = {}
     for backbone in study.backbones():
         for language in study.languages:
-            answered = [(name, study.cell(model, language)) for name, model in study.regimes(backbone, language)]
-            present = [(name, cell) for name, cell in answered if cell is not None]
+            reached = [(name, study.cell(model, language)) for name, model in study.regimes(backbone, language)]
+            present = [(name, cell) for name, cell in reached if cell is not None]
             for place, (other, second) in enumerate(present):
                 for regime, first in present[place + 1 :]:
                     families.setdefault((backbone, regime, other), []).append((language, first, second))
@@ -110,8 +112,8 @@ def controls(study: Study) -> pd.DataFrame:
     for model in study.models():
         if model.method != FINE_TUNED or model != study.stands_for(model.backbone, model.train):
             continue
-        asked = [language for language in study.languages if study.cell(model, language) is not None]
-        for language in asked:
+        tested = [language for language in study.languages if study.cell(model, language) is not None]
+        for language in tested:
             full = study.cell(model, language)
             start = facts(model, full) | {"language": language, "full_accuracy": float(full.correct.mean())}
             families.setdefault((model, MAJORITY), []).append(start | _majority(full))
@@ -119,7 +121,7 @@ def controls(study: Study) -> pd.DataFrame:
             for control, other, view in ((HYPOTHESIS, blind, "hypothesis"), (SHUFFLED, model, "shuffled")):
                 if (cell := study.cell(other, language, view=view)) is not None:
                     row = start | {"control_model": other.name} | score(cell, settings)
-                    families.setdefault((model, control), []).append(row | compare(full, cell, settings, len(asked)))
+                    families.setdefault((model, control), []).append(row | compare(full, cell, settings, len(tested)))
     for (_, control), rows in families.items():
         for row in rows:
             row["control"] = control
@@ -137,17 +139,17 @@ def _majority(cell: Cell) -> dict[str, Any]:
 
 
 def confusion(study: Study) -> pd.DataFrame:
-    """Gold label by answer, over all seeds, for the models that stand for a regime."""
+    """Gold label by predicted label, over all seeds, for the models that stand for a regime."""
     rows = []
     for model, language, cell in _regime_cells(study):
         for gold, gold_name in enumerate(LABELS):
             of_gold = cell.predicted[:, cell.label == gold]
-            for answer, answer_name in enumerate(LABELS):
-                count = int((of_gold == answer).sum())
+            for predicted, predicted_name in enumerate(LABELS):
+                count = int((of_gold == predicted).sum())
                 share = count / of_gold.size if of_gold.size else None
-                row = facts(model, cell) | {"language": language, "gold": gold_name, "answer": answer_name}
+                row = facts(model, cell) | {"language": language, "gold": gold_name, "predicted": predicted_name}
                 rows.append(row | {"count": count, "share": share})
-    return frame(rows, [*RUN, "seeds", "language", "gold", "answer", "count", "share"])
+    return frame(rows, [*RUN, "seeds", "language", "gold", "predicted", "count", "share"])
 
 
 def calibration(study: Study) -> pd.DataFrame:
@@ -190,7 +192,7 @@ def correlation(study: Study) -> pd.DataFrame:
                 found = statistics.spearman(np.array(x, dtype=float), np.array(list(reached.values())), settings)
                 row = {"backbone": backbone, "regime": regime, "outcome": outcome, "predictor": predictor}
                 if (regime, outcome, predictor) == (ZERO_SHOT, "accuracy", "tokens_per_word"):
-                    row["published"] = published_correlation(study)
+                    row["published"] = _published_correlation(study)
                 family.append(row | found._asdict() | {"languages": " ".join(reached)})
             for row, p in zip(family, statistics.holm([row["p"] for row in family]), strict=True):
                 row["p_holm"] = p
@@ -218,7 +220,7 @@ def _outcomes(study: Study, backbone: str) -> dict[tuple[str, str], dict[str, fl
     return dict(sorted(outcomes.items(), key=lambda item: (order.index(item[0][0]) if item[0][0] in order else 2, item[0])))
 
 
-def published_correlation(study: Study) -> float:
+def _published_correlation(study: Study) -> float:
     """Spearman's rho of the report's fertility and zero-shot accuracy over its languages other than English."""
     zero_shot, fertility = study.published["zero_shot"], study.published["fertility"]
     zero_shot = zero_shot[(zero_shot["source"] == published.REPORT) & (zero_shot["model"] == published.MODEL)]

@@ -1,6 +1,6 @@
-"""Sentences about the ground that the results stand on: data, tokeniser, pretraining, settings, controls, costs.
+"""Sentences that describe: data, tokeniser, pretraining, settings, published figures, selection, controls, costs, limits.
 
-Each function gets the tables of one backbone and returns its sentences, as those of `chapters.transfer.sentences` do.
+Each function gets the tables and returns its sentences, as those of `chapters.transfer.sentences` do.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def literature(tables: Tables, words: Words) -> list[str]:
 
 
 def improvement(tables: Tables, words: Words) -> list[str]:
-    """The mean gain of models of single languages beside the report's."""
+    """The mean gain of models of single languages, ours and the report's."""
     said = []
     for row in rows(tables["per_language"], language=MEAN):
         theirs = words.points(row["improvement_published"])
@@ -177,7 +177,7 @@ def settings(tables: Tables, words: Words) -> list[str]:
 
 
 def selection(tables: Tables, words: Words) -> list[str]:
-    """The proposal beside the list that the study trains."""
+    """The proposal, and the list that the study trains."""
     table = tables["selection"]
     if table.empty:
         return ["No proposal was made."]
@@ -226,7 +226,7 @@ def calibrated(tables: Tables, words: Words) -> list[str]:
 
 
 def greedy(tables: Tables, words: Words) -> list[str]:
-    """The handout's own metric beside the restricted one."""
+    """The handout's own metric, next to the restricted one."""
     found = rows(tables["zero_shot"], language=ENGLISH)
     if not found:
         return []
@@ -256,3 +256,20 @@ def costs(tables: Tables, words: Words) -> list[str]:
             f"{words.percent(many['accuracy'])}; the table of differences has each language with its interval."
         )
     return said
+
+
+def limits(tables: Tables, words: Words) -> list[str]:
+    """What the results cannot say."""
+    found = tables["zero_shot"]["comparison"]
+    reasons = sorted({reason for reason in found if reason not in (COMPARABLE, NOTHING)})
+    said = [f"Published accuracies are shown but not compared: {_reason(reason)}." for reason in reasons]
+    if tables["seeds"].empty:
+        said.append(
+            "Every model was trained with one seed: intervals cover the choice of test premises, not the luck of training."
+        )
+    return [
+        *said,
+        "Training text is machine-translated, test text is translated by people, and both come from English.",
+        "A published figure is taken as a fixed number; its own sampling error is not known.",
+        "Correlations over so few languages, many of them related, say little about languages that are not here.",
+    ]

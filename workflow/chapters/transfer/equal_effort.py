@@ -2,7 +2,7 @@
 
 As long in two senses: by examples of the language (what do the other languages' examples add?) and by updates (what is the
 same effort worth, spread over languages?). Runs of any variant are taken whose recipes differ in nothing but duration; where
-none match, the row says which run would have to be added.
+no two are, the row says which run would have to be added.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Pair(NamedTuple):
     single_updates: int
 
     def amounts(self, criterion: str) -> tuple[float, float]:
-        """What the two are matched on, the joint model's first."""
+        """What the two are to be equal in, the joint model's first."""
         if criterion == EXAMPLES:
             return self.joint_examples, self.single_examples
         return self.joint_updates, self.single_updates
@@ -43,7 +43,7 @@ class Pair(NamedTuple):
         return abs(joint - single) / max(joint, single)
 
 
-def matched(study: Study) -> pd.DataFrame:
+def equal_effort(study: Study) -> pd.DataFrame:
     """Each joint list and language under both criteria: the joint model minus the single one, or what would have to be added."""
     rows = []
     for backbone in study.backbones():
@@ -62,7 +62,7 @@ def matched(study: Study) -> pd.DataFrame:
                 judge_differences(found, study.settings)
                 rows += family
     columns = [
-        *(*RUN, "regime", "language", "matched_on", "single_model", "joint_examples", "single_examples"),
+        *(*RUN, "regime", "language", "equal_in", "single_model", "joint_examples", "single_examples"),
         *("joint_updates", "single_updates", "n", "accuracy", "low", "high"),
         *("single_accuracy", "single_low", "single_high", *DIFFERENCE, "missing"),
     ]
@@ -70,12 +70,12 @@ def matched(study: Study) -> pd.DataFrame:
 
 
 def _pairs(study: Study, backbone: str, train: str, language: str) -> list[Pair]:
-    """Every joint model of the list beside every model of the language, where their recipes differ in duration alone."""
+    """Every joint model of the list with every model of the language, where their recipes differ in duration alone."""
     tuned = [model for model in study.models("full", backbone) if model.method == FINE_TUNED and study.record(model)]
-    answering = [model for model in tuned if study.cell(model, language) is not None]
+    tested = [model for model in tuned if study.cell(model, language) is not None]
     pairs = []
-    for joint in (model for model in answering if model.train == train):
-        for single in (model for model in answering if model.train == language):
+    for joint in (model for model in tested if model.train == train):
+        for single in (model for model in tested if model.train == language):
             ours, theirs = study.record(joint), study.record(single)
             if _manner(ours) == _manner(theirs):
                 share = theirs["rows"] / ours["rows"]  # of the joint model's rows that are this language's
@@ -89,19 +89,19 @@ def _manner(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(study: Study, pairs: list[Pair], criterion: str) -> dict[str, Any]:
-    """The pair of runs that match best, those of the primary variant first; or the nearest and what would match it."""
+    """The pair of runs that are equally long, those of the primary variant first; or the nearest and what it lacks."""
     primary = study.config["primary_variant"]
     best = min(
         pairs,
         key=lambda pair: (
-            pair.apart(criterion) > study.config["match_within"],
+            pair.apart(criterion) > study.config["equal_within"],
             (pair.joint.variant != primary) + (pair.single.variant != primary),
             pair.apart(criterion),
         ),
     )
     row = {
         **facts(best.joint),
-        "matched_on": criterion,
+        "equal_in": criterion,
         **{
             "joint_model": f"{best.joint.variant} {best.joint.train}",
             "single_model": f"{best.single.variant} {best.single.train}",
@@ -109,7 +109,7 @@ def _row(study: Study, pairs: list[Pair], criterion: str) -> dict[str, Any]:
         **{"joint_examples": round(best.joint_examples), "single_examples": round(best.single_examples)},
         **{"joint_updates": best.joint_updates, "single_updates": best.single_updates},
     }
-    if best.apart(criterion) > study.config["match_within"]:
+    if best.apart(criterion) > study.config["equal_within"]:
         return row | {"missing": _missing(study, min(pairs, key=lambda pair: pair.apart(criterion)), criterion)}
     cells = [study.cell(model, best.single.train) for model in (best.joint, best.single)]
     reached, alone = score(cells[0], study.settings), score(cells[1], study.settings)

@@ -1,9 +1,8 @@
-"""The figures: each from a table, returned with the rows that it shows. `carryover.reporting.style` has what they share."""
+"""The figures: each from the chapter's tables, with the rows that it shows. `carryover.reporting.style` has what they share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,16 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from carryover.analysis.comparison import ABOVE
-from carryover.analysis.predictions import read_curves
-from carryover.analysis.records import read_csv
 from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT
 from carryover.reporting.label_placement import label_points
-from carryover.reporting.style import LINES, MARKERS, Drawn, Look, chance, empty, errors, panels, styled
+from carryover.reporting.style import LINES, MARKERS, Drawn, Look, chance, empty, errors, heatmap, panels, styled
+
+Tables = Mapping[str, pd.DataFrame]
 
 
 @styled
-def regimes(table: pd.DataFrame, look: Look) -> Drawn:
+def regimes(tables: Tables, look: Look) -> Drawn:
     """Accuracy by language and regime with intervals, grouped by family. Hollow marks show no evidence above chance."""
+    table = tables["regimes"]
     if table.empty:
         return empty("no fine-tuned model has been tested", list(table.columns))
     names = sorted(dict.fromkeys(table["regime"]), key=lambda name: {ZERO_SHOT: 0, OWN: 1}.get(name, 2))
@@ -66,8 +66,9 @@ def _family_borders(axis: Axes, order: list[str], look: Look) -> None:
 
 
 @styled
-def zero_shot(table: pd.DataFrame, look: Look) -> Drawn:
+def zero_shot(tables: Tables, look: Look) -> Drawn:
     """The English model on every language, by accuracy; hollow where there is no evidence above chance."""
+    table = tables["zero_shot"]
     if table.empty:
         return empty("no English model has been tested", list(table.columns))
     figure, axes = panels(table["backbone"].nunique(), 0.9 + 0.24 * table["language"].nunique())
@@ -91,42 +92,43 @@ def zero_shot(table: pd.DataFrame, look: Look) -> Drawn:
     return figure, table[columns]
 
 
-def against(measure: str, words: str) -> Callable[[pd.DataFrame, pd.DataFrame, pd.DataFrame, Look], Drawn]:
-    """A figure of one measure of the tokeniser, called `words` on its axis, against zero-shot accuracy."""
+@styled
+def premium(tables: Tables, look: Look) -> Drawn:
+    """Zero-shot accuracy against token premium."""
+    return _against("token_premium", "token premium over English", tables, look)
 
-    @styled
-    def draw(zero_shot: pd.DataFrame, fertility: pd.DataFrame, correlation: pd.DataFrame, look: Look) -> Drawn:
-        dev = fertility[fertility["text"] == "dev"][["language", measure]]
-        table = zero_shot.merge(dev, on="language").dropna(subset=[measure])
-        columns = ["backbone", "language", measure, "n", "accuracy", "low", "high", "chance", "verdict"]
-        if table.empty:
-            return empty(f"no language has both a zero-shot accuracy and {words}", columns)
-        figure, axes = panels(table["backbone"].nunique(), 3.4)
-        for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
-            chance(axis, rows)
-            axis.errorbar(rows[measure], 100 * rows["accuracy"], yerr=errors(rows), fmt="none", ecolor="#777777", elinewidth=1)
-            for place, (script, some) in enumerate(_scripts(rows, look)):
-                style = {
-                    "color": look.colours[place % len(look.colours)],
-                    "marker": MARKERS[place % len(MARKERS)],
-                    "label": script,
-                }
-                axis.plot(some[measure], 100 * some["accuracy"], linestyle="none", markeredgecolor="#222222", **style)
-            axis.set(xscale="log", xlabel=f"{words} (logarithmic)", ylabel="zero-shot accuracy (%)")
-            ticks = [
-                tick
-                for tick in (1, 1.5, 2, 3, 4, 6, 10, 20, 40)
-                if rows[measure].min() * 0.9 <= tick <= rows[measure].max() * 1.1
-            ]
-            axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            axis.minorticks_off()
-            axis.margins(x=0.1, y=0.12)
-            label_points(axis, rows[measure], 100 * rows["accuracy"], [look.name(code) for code in rows["language"]])
-            axis.set_title(f"{backbone + ': ' if len(axes) > 1 else ''}{_rho(correlation, backbone, measure, look)}")
-        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
-        return figure, table[columns]
 
-    return draw
+@styled
+def fertility(tables: Tables, look: Look) -> Drawn:
+    """Zero-shot accuracy against tokens per word."""
+    return _against("tokens_per_word", "tokens per whitespace word", tables, look)
+
+
+def _against(measure: str, label: str, tables: Tables, look: Look) -> Drawn:
+    """One measure of the tokeniser, called `label` on its axis, against zero-shot accuracy."""
+    fertility, correlation = tables["fertility"], tables["correlation"]
+    dev = fertility[fertility["text"] == "dev"][["language", measure]]
+    table = tables["zero_shot"].merge(dev, on="language").dropna(subset=[measure])
+    columns = ["backbone", "language", measure, "n", "accuracy", "low", "high", "chance", "verdict"]
+    if table.empty:
+        return empty(f"no language has both a zero-shot accuracy and {label}", columns)
+    figure, axes = panels(table["backbone"].nunique(), 3.4)
+    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+        chance(axis, rows)
+        axis.errorbar(rows[measure], 100 * rows["accuracy"], yerr=errors(rows), fmt="none", ecolor="#777777", elinewidth=1)
+        for place, (script, some) in enumerate(_scripts(rows, look)):
+            style = {"color": look.colours[place % len(look.colours)], "marker": MARKERS[place % len(MARKERS)], "label": script}
+            axis.plot(some[measure], 100 * some["accuracy"], linestyle="none", markeredgecolor="#222222", **style)
+        axis.set(xscale="log", xlabel=f"{label} (logarithmic)", ylabel="zero-shot accuracy (%)")
+        low, high = 0.9 * rows[measure].min(), 1.1 * rows[measure].max()
+        ticks = [tick for tick in (1, 1.5, 2, 3, 4, 6, 10, 20, 40) if low <= tick <= high]
+        axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        axis.minorticks_off()
+        axis.margins(x=0.1, y=0.12)
+        label_points(axis, rows[measure], 100 * rows["accuracy"], [look.name(code) for code in rows["language"]])
+        axis.set_title(f"{backbone + ': ' if len(axes) > 1 else ''}{_rho(correlation, backbone, measure, look)}")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+    return figure, table[columns]
 
 
 def _scripts(rows: pd.DataFrame, look: Look) -> list[tuple[str, pd.DataFrame]]:
@@ -149,8 +151,9 @@ def _rho(correlation: pd.DataFrame, backbone: str, measure: str, look: Look) -> 
 
 
 @styled
-def pretraining(table: pd.DataFrame, look: Look) -> Drawn:
+def pretraining(tables: Tables, look: Look) -> Drawn:
     """Training loss with the validation loss at each epoch's end, and the cumulative average that was published."""
+    table = tables["pretraining_curves"]
     if table.empty:
         return empty("this study pretrains nothing: its model was downloaded", list(table.columns))
     figure, axes = panels(table["backbone"].nunique(), 2.9)
@@ -171,8 +174,9 @@ def pretraining(table: pd.DataFrame, look: Look) -> Drawn:
 
 
 @styled
-def finetuning(table: pd.DataFrame, look: Look) -> Drawn:
+def finetuning(tables: Tables, look: Look) -> Drawn:
     """The label's loss by examples seen: the English variants, and the other training texts."""
+    table = tables["finetuning_curves"]
     if table.empty:
         return empty("nothing was fine-tuned", list(table.columns))
     groups = [("trained on English, by variant", table[table["train"] == ENGLISH])]
@@ -196,45 +200,34 @@ def finetuning(table: pd.DataFrame, look: Look) -> Drawn:
 
 
 @styled
-def transfer_matrix(table: pd.DataFrame, look: Look) -> Drawn:
-    """Trained on by tested on; a frame where the model has seen the language, grey figures without evidence above chance."""
+def transfer_matrix(tables: Tables, look: Look) -> Drawn:
+    """Trained on by tested on; a frame where the model has seen the language, italic figures without evidence above chance."""
+    table = tables["transfer_matrix"]
     if table.empty:
         return empty("no model has been tested", list(table.columns))
     figure, axes = panels(table["backbone"].nunique(), 1.1 + 0.3 * table["train"].nunique())
-    low, high = 100 * table["accuracy"].min(), 100 * table["accuracy"].max()
+    low, high = min(30, 100 * table["accuracy"].min()), 100 * table["accuracy"].max()
     for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
         order = look.ordered(list(dict.fromkeys(rows["language"])))
         trains = list(dict.fromkeys(rows["train"]))
-        values = rows.pivot_table(index="train", columns="language", values="accuracy").reindex(trains)[order]
-        mesh = axis.pcolormesh(
-            100 * values.to_numpy(), cmap="Blues", vmin=min(low, 30), vmax=high, edgecolors="white", linewidth=0.8
-        )
+        values = 100 * rows.pivot_table(index="train", columns="language", values="accuracy").reindex(trains)[order]
+        texts = heatmap(axis, values, look, low, high, label="accuracy (%)")
         for row in rows.to_dict("records"):
-            x, y = order.index(row["language"]), trains.index(row["train"])
-            share = (100 * row["accuracy"] - min(low, 30)) / max(high - min(low, 30), 1e-9)
-            evident = row["verdict"] == ABOVE
-            colour = "white" if share > 0.6 else "#111111" if evident else "#555555"
-            face = {"fontweight": "bold"} if evident else {"fontstyle": "italic"}
-            axis.text(
-                x + 0.5, y + 0.5, f"{100 * row['accuracy']:.0f}", ha="center", va="center", fontsize=8, color=colour, **face
-            )
+            place = (trains.index(row["train"]), order.index(row["language"]))
+            texts[place].set(fontweight="bold") if row["verdict"] == ABOVE else texts[place].set(fontstyle="italic")
             if row["seen"]:
-                axis.add_patch(Rectangle((x + 0.04, y + 0.04), 0.92, 0.92, fill=False, edgecolor="#D55E00", linewidth=1.6))
-        axis.set_xticks(
-            np.arange(len(order)) + 0.5, [look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor"
-        )
-        names = [look.name(name) if name != "none" else "not fine-tuned" for name in trains]
-        axis.set_yticks(np.arange(len(trains)) + 0.5, names)
-        axis.invert_yaxis()
-        axis.tick_params(length=0)
+                corner = (place[1] + 0.04, place[0] + 0.04)
+                axis.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=look.accent, linewidth=1.6))
+        axis.set_xticklabels([look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor")
+        axis.set_yticklabels([look.name(name) if name != "none" else "not fine-tuned" for name in trains], rotation=0)
         axis.set(xlabel="tested on", ylabel="trained on", title=backbone if len(axes) > 1 else "")
-        figure.colorbar(mesh, ax=axis, label="accuracy (%)", fraction=0.03, pad=0.01)
     return figure, table
 
 
 @styled
-def confusion(table: pd.DataFrame, look: Look) -> Drawn:
-    """Gold label by answer of the English model, one panel a language; rows sum to 100 %."""
+def confusion(tables: Tables, look: Look) -> Drawn:
+    """Gold label by predicted label of the English model, one panel a language; rows sum to 100 %."""
+    table = tables["confusion"]
     table = table[table["train"] == ENGLISH]
     if table.empty:
         return empty("no English model has been tested", list(table.columns))
@@ -243,34 +236,11 @@ def confusion(table: pd.DataFrame, look: Look) -> Drawn:
     labels = list(dict.fromkeys(table["gold"]))
     for place, (axis, (backbone, code)) in enumerate(zip(axes, shown, strict=True)):
         rows = table[(table["backbone"] == backbone) & (table["language"] == code)]
-        values = 100 * rows.pivot_table(index="gold", columns="answer", values="share").reindex(labels)[labels].to_numpy()
-        axis.pcolormesh(values, cmap="Blues", vmin=0, vmax=100, edgecolors="white", linewidth=0.8)
-        for (y, x), share in np.ndenumerate(values):
-            if np.isfinite(share):
-                colour = "white" if share > 60 else "#111111"
-                axis.text(x + 0.5, y + 0.5, f"{share:.0f}", ha="center", va="center", fontsize=8, color=colour)
-        axis.set_xticks([0.5, 1.5, 2.5], [label[0].upper() for label in labels])
-        axis.set_yticks([0.5, 1.5, 2.5], [label[0].upper() for label in labels])
-        axis.tick_params(length=0)
-        axis.invert_yaxis()
+        values = 100 * rows.pivot_table(index="gold", columns="predicted", values="share").reindex(labels)[labels]
+        heatmap(axis, values, look, 0, 100)
+        axis.set_xticklabels([label[0].upper() for label in labels])
+        axis.set_yticklabels([label[0].upper() for label in labels], rotation=0)
         axis.set_title(look.name(code) if table["backbone"].nunique() == 1 else f"{backbone}: {look.name(code)}")
         axis.set_aspect("equal")
-        axis.set(ylabel="gold" if place % 5 == 0 else "", xlabel="answer" if place >= len(shown) - 5 else "")
+        axis.set(ylabel="gold" if place % 5 == 0 else "", xlabel="predicted" if place >= len(shown) - 5 else "")
     return figure, table
-
-
-def draw(tables: Mapping[str, pd.DataFrame], curves: Iterable[Path], pretrained: Iterable[Path], look: Look) -> dict[str, Drawn]:
-    """Every figure by name. tables: the study's; curves, pretrained: loss curves of fine-tuning runs and of backbones."""
-    backbones = [read_csv(path).assign(backbone=path.parent.name) for path in pretrained]
-    losses = pd.concat(backbones, ignore_index=True) if backbones else pd.DataFrame(columns=["backbone", "step", "loss"])
-    tokeniser = [tables[name] for name in ("zero_shot", "fertility", "correlation")]
-    return {
-        "regimes": regimes(tables["regimes"], look),
-        "zero_shot": zero_shot(tables["zero_shot"], look),
-        "premium": against("token_premium", "token premium over English")(*tokeniser, look),
-        "fertility": against("tokens_per_word", "tokens per whitespace word")(*tokeniser, look),
-        "pretraining": pretraining(losses, look),
-        "finetuning": finetuning(read_curves(curves), look),
-        "transfer_matrix": transfer_matrix(tables["transfer_matrix"], look),
-        "confusion": confusion(tables["confusion"], look),
-    }

@@ -1,4 +1,4 @@
-"""The answer in one paragraph: a sentence for each part of the question, with its numbers and hedges from the tables."""
+"""The summary in one paragraph: a sentence for each part of the question, with its numbers and hedges from the tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chapters.transfer.comparisons import HYPOTHESIS
 from chapters.transfer.equal_effort import UPDATES
 
 
-def answer(tables: Tables, words: Words) -> list[str]:
+def summary(tables: Tables, words: Words) -> list[str]:
     """English, what carries over, what fine-tuning buys, one model for all, and what predicts it."""
     parts = (_english, _controlled, _carried, _bought, _together, _predicted)
     return [said for part in parts if (said := part(tables, words))]
@@ -60,8 +60,8 @@ def _bought(tables: Tables, words: Words) -> str:
 
 
 def _together(tables: Tables, words: Words) -> str:
-    """One joint model against the single ones, at as many updates where runs match, else as they were trained."""
-    fair = [row for row in rows(tables["matched"], matched_on=UPDATES) if row["finding"] in (HIGHER, LOWER, NO_DIFFERENCE)]
+    """One joint model against the single ones, at as many updates where there are such runs, else as they were trained."""
+    fair = [row for row in rows(tables["equal_effort"], equal_in=UPDATES) if row["finding"] in (HIGHER, LOWER, NO_DIFFERENCE)]
     if fair:
         subject = f"With as many updates, one {fair[0]['regime']}"
         return _against(subject, "single models", _of_first(fair), words)

@@ -1,4 +1,4 @@
-"""Tables that set this study beside others: the report's per-language table, other public runs, and the literature.
+"""Tables that compare this study with others: the report's per-language table, other public runs, and the literature.
 
 Where the model, the training text or the amount of it differs, a row says so and gives no difference.
 """
@@ -53,7 +53,7 @@ def _fill(study: Study, row: dict[str, Any], comparisons: int) -> np.ndarray:
     row |= score(cell, study.settings) | compare(cell, start, study.settings, comparisons)
     theirs = published.per_language(study.published, language)
     spent = (study.record(cell.model).get("rows"), theirs.pop("rows", None))
-    row |= published.set_beside(row, theirs.get("published_test"), study.incomparable, spent)
+    row |= published.compare_published(row, theirs.get("published_test"), study.incomparable, spent)
     row |= {name: theirs.get(name) for name in ("published_zero_shot", "published_dev")}
     row |= _improvement(row, theirs.get("published_improvement"), row["comparison"])
     first, second = paired(cell, start)
@@ -61,14 +61,14 @@ def _fill(study: Study, row: dict[str, Any], comparisons: int) -> np.ndarray:
 
 
 def _improvement(row: dict[str, Any], reference: float | None, comparison: str) -> dict[str, Any]:
-    """Our improvement beside the published one, where the accuracies behind them can be compared."""
+    """The published improvement, and ours to it, where the accuracies behind them can be compared."""
     if reference is None:
         return {}
-    beside = {"improvement_published": reference, "improvement_comparison": comparison}
+    found = {"improvement_published": reference, "improvement_comparison": comparison}
     if comparison == published.COMPARABLE:
         names = {"difference": "difference", "low": "difference_low", "high": "difference_high"}
-        beside |= {f"improvement_{ours}": row[theirs] - reference for ours, theirs in names.items()}
-    return beside
+        found |= {f"improvement_{ours}": row[theirs] - reference for ours, theirs in names.items()}
+    return found
 
 
 def _mean(study: Study, backbone: str, rows: list[dict[str, Any]], gains: list[np.ndarray]) -> dict[str, Any]:
@@ -100,9 +100,9 @@ def public_runs(study: Study) -> pd.DataFrame:
             ours = _ours(study, model, language) if language in study.languages else {}
             spent = (study.record(model).get("rows") if model else None, run["rows"])
             reason = study.incomparable or run["reason"] or note
-            beside = published.set_beside(ours, run["accuracy"], reason, spent) if ours else _without(run["accuracy"])
+            reference = published.compare_published(ours, run["accuracy"], reason, spent) if ours else _without(run["accuracy"])
             named = {name: run[name] for name in ("source", "setting", "trained_on", "rows", "language")}
-            table.append({"backbone": backbone, "regime": regime} | named | ours | beside)
+            table.append({"backbone": backbone, "regime": regime} | named | ours | reference)
     columns = ["backbone", "source", "setting", "trained_on", "rows", "language", *OURS, *PUBLISHED]
     return frame(table, columns)
 
@@ -130,7 +130,7 @@ def _without(reference: float) -> dict[str, Any]:
 
 
 def literature(study: Study) -> pd.DataFrame:
-    """Well-known models on the same test sets, beside our accuracy in the nearest regime. Their models are others throughout."""
+    """Well-known models on the same test sets, and our accuracy in the nearest regime. Their models are others throughout."""
     table = []
     for backbone in study.backbones():
         joint = study.joint_models(backbone)
@@ -144,8 +144,11 @@ def literature(study: Study) -> pd.DataFrame:
                 regime, model = (study.joint_name(joint[-1], joint), joint[-1]) if joint else ("", None)
             else:
                 regime, model = ZERO_SHOT, study.english(backbone)
-            beside = {"published": row["accuracy"], "comparison": f"{published.NOT_COMPARABLE}: {published.unlike(row['model'])}"}
+            reference = {
+                "published": row["accuracy"],
+                "comparison": f"{published.NOT_COMPARABLE}: {published.unlike(row['model'])}",
+            }
             ours = _ours(study, model, language)
             named = {"model": row["model"], "setting": setting, "source": row["source"], "language": language}
-            table.append({"backbone": backbone, "regime": regime if ours else None} | named | ours | beside)
+            table.append({"backbone": backbone, "regime": regime if ours else None} | named | ours | reference)
     return frame(table, ["backbone", "language", "model", "setting", "published", *OURS, "comparison", "source"])

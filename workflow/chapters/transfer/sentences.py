@@ -1,12 +1,10 @@
 """Sentences that state results, made from the tables: what carried over, what fine-tuning bought, what predicts it.
 
-A function gets the tables of one backbone (as read from their CSV files) and returns its sentences; none where the study
-has nothing to say there, or one that says what is missing.
+A function gets the chapter's tables (as read from their CSV files), most of them the rows of one model alone (`each_model_of`
+in chapter.yaml), and returns its sentences; none where the study has nothing to say there, or one that says what is missing.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pandas as pd
 
@@ -14,9 +12,7 @@ from carryover.analysis.comparison import ABOVE, NO_EVIDENCE
 from carryover.analysis.study import ENGLISH, JOINT, OWN, ZERO_SHOT
 from carryover.reporting.formatting import SPACE, Words, listing, number_of, p_value, signed, whole
 from carryover.reporting.phrases import Row, Tables, capital, changes, constants, rho, rows, verdict
-from chapters.transfer import descriptions
 from chapters.transfer.equal_effort import EXAMPLES, UPDATES
-from chapters.transfer.headline import answer
 
 PREDICTOR_NAMES = {
     "token_premium": "token premium",
@@ -24,11 +20,6 @@ PREDICTOR_NAMES = {
     "tokens_per_character": "tokens per character",
     "bytes_per_token": "bytes per token",
 }
-
-
-def of_backbone(tables: Tables, backbone: str) -> dict[str, pd.DataFrame]:
-    """The tables with only this backbone's rows, where they tell backbones apart."""
-    return {name: table[table["backbone"] == backbone] if "backbone" in table else table for name, table in tables.items()}
 
 
 def english(tables: Tables, words: Words) -> list[str]:
@@ -41,10 +32,10 @@ def english(tables: Tables, words: Words) -> list[str]:
     seen = f" on {whole(spent)} examples" if pd.notna(spent) else ""
     over = f", the mean of {row['seeds']} seeds" if row["seeds"] > 1 else ""
     text = f"Fine-tuned{seen} in English (variant {row['variant']}), {row['backbone']} answers {words.stated(row)} of the "
-    return [f"{text}English test rows rightly{over}: {verdict(row, words)}.", *_beside_public(row, words)]
+    return [f"{text}English test rows rightly{over}: {verdict(row, words)}.", *_public_range(row, words)]
 
 
-def _beside_public(row: Row, words: Words) -> list[str]:
+def _public_range(row: Row, words: Words) -> list[str]:
     if pd.isna(row["public_low"]):
         return []
     span = f"{words.number(row['public_low'])} to {words.percent(row['public_high'])}"
@@ -93,7 +84,7 @@ def transfer(tables: Tables, words: Words) -> list[str]:
     said = []
     for regime in _joint(tables):
         for criterion, alike in ((EXAMPLES, "as many examples of the language"), (UPDATES, "as many updates")):
-            found = rows(tables["matched"], regime=regime, matched_on=criterion)
+            found = rows(tables["equal_effort"], regime=regime, equal_in=criterion)
             fair = [row for row in found if isinstance(row["finding"], str)]
             said += changes(f"the {regime}", "a model of the language alone", fair, words, f"With {alike}, ")
             if lacking := [row for row in found if isinstance(row["missing"], str)]:
@@ -115,7 +106,7 @@ def joint_models(tables: Tables, words: Words) -> list[str]:
         foreign = [row for row in found if row["language"] != ENGLISH]
         said += changes(f"the {regime}", "zero-shot transfer", foreign, words, "Of the languages that it has seen, ")
         own = rows(tables["differences"], regime=regime, other=OWN)
-        if any(isinstance(row["missing"], str) for row in rows(tables["matched"], regime=regime)):
+        if any(isinstance(row["missing"], str) for row in rows(tables["equal_effort"], regime=regime)):
             said += changes(f"the {regime}", "the languages' own models", own, words, "As they were trained, ")
         said += constants(rows(tables["regimes"], regime=regime), words, f"the {regime}")
         if own:
@@ -194,30 +185,3 @@ def other_predictors(tables: Tables, words: Words) -> list[str]:
     return [
         f"Of the {len(tested)} relations in the table these survive Holm's correction within their regime: {listing(listed)}."
     ]
-
-
-CHAPTERS: dict[str, list[Callable[[Tables, Words], list[str]]]] = {
-    "answer": [answer],
-    "data": [descriptions.data],
-    "tokeniser": [descriptions.tokeniser],
-    "pretraining": [descriptions.pretraining],
-    "english": [english, descriptions.expected, descriptions.settings],
-    "zero_shot": [zero_shot, descriptions.literature],
-    "selection": [descriptions.selection],
-    "regimes": [own_models, descriptions.improvement, transfer, joint_models, joint_elsewhere, descriptions.costs],
-    "predictors": [predictor, gains, other_predictors],
-    "controls": [descriptions.controls, descriptions.greedy, descriptions.calibrated],
-}
-
-
-def chapters(tables: Tables, words: Words) -> dict[str, list[str]]:
-    """The paragraphs of each chapter, one for each part and each backbone of the study."""
-    backbones = sorted(set(tables["accuracy"]["backbone"])) or [""]
-    written: dict[str, list[str]] = {chapter: [] for chapter in CHAPTERS}
-    for chapter, parts in CHAPTERS.items():
-        for backbone in backbones:
-            own = of_backbone(tables, backbone)
-            label = f"{backbone}: " if len(backbones) > 1 else ""
-            said = [label + " ".join(texts) for part in parts if (texts := part(own, words))]
-            written[chapter] += [text for text in said if text not in written[chapter]]
-    return written

@@ -42,5 +42,5 @@ def _cell(row: dict[str, Any] | None, words: Words) -> str:
 
 if __name__ == "__main__":
     study = Path(sys.argv[1])
-    print(results_table(read_csv(study / "tables" / "regimes.csv"), Words({}, digits=1, confidence=0.95)))
+    print(results_table(read_csv(study / "transfer" / "tables" / "regimes.csv"), Words({}, digits=1, confidence=0.95)))
     print(f"report: {study / 'report.html'}")

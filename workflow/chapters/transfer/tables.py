@@ -1,4 +1,4 @@
-"""The tables of a study: one function each, from the evidence to rows. Each accuracy has its n and its interval.
+"""The tables of the chapter: one function each, from what a study left behind to rows. Each accuracy has its n and interval.
 
 Every table is always written; one without rows has only its header, so that what a study lacks shows as an empty table.
 """
@@ -14,6 +14,7 @@ from carryover.analysis import published, statistics
 from carryover.analysis.comparison import compare, judge, judge_differences, score
 from carryover.analysis.predictions import LABELS, Cell, Model
 from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT, Study
+from chapters.transfer.sources import TransferStudy
 
 RUN = ["backbone", "method", "variant", "train"]
 SCORE = ["n", "premises", "accuracy", "low", "high", "chance", "p_chance", "p_holm", "verdict", "constant"]
@@ -36,7 +37,7 @@ WHOLE = {
     *("model_bytes", "words", "characters", "bytes", "count", "used", "unusable", "premise_cut", "hypothesis_cut", "models"),
     *("lines", "positions_seen", "public_runs", "other_examples", "other_updates", "batch_size", *LABELS),
     *("joint_examples", "single_examples", "joint_updates", "single_updates"),
-}  # columns of whole numbers, which stay whole beside empty fields
+}  # columns of whole numbers, which stay whole where fields are empty
 
 
 def frame(rows: Iterable[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
@@ -93,7 +94,7 @@ def zero_shot(study: Study) -> pd.DataFrame:
             if others["published"] is not None:
                 row["published_category"] = _category(others["published"], bounds)
             spent = (study.record(model).get("rows"), published.expected_english(study.published)[3])
-            rows.append(row | others | published.set_beside(row, others["published"], study.incomparable, spent))
+            rows.append(row | others | published.compare_published(row, others["published"], study.incomparable, spent))
         judge(rows, study.settings)
         table += rows
     columns = [*RUN, "seeds", "language", *SCORE, *GREEDY, "category", "published_category", *PUBLISHED]
@@ -109,7 +110,7 @@ def fertility(study: Study) -> pd.DataFrame:
     """Tokens per word, character and byte, the report's groups by this study's cut-offs, and the published values.
 
     Intervals are normal, from the standard errors that the fertility stage counted over sentences. The published fertility
-    was counted on training text, so it stands beside that alone.
+    was counted on training text, so it is compared with that alone.
     """
     bounds, far = study.config["fertility_groups"], statistics.normal_quantile(study.settings.confidence)
     order = {language: place for place, language in enumerate(study.languages)}
@@ -167,7 +168,7 @@ def _fill_regime(study: Study, backbone: str, regime: str, row: dict[str, Any], 
     else:
         reference, theirs = published.joint_model(study.published, language, trained)
         theirs = theirs * len(trained) if theirs is not None else None
-    row |= published.set_beside(row, reference, study.incomparable, (record.get("rows"), theirs))
+    row |= published.compare_published(row, reference, study.incomparable, (record.get("rows"), theirs))
 
 
 def transfer_matrix(study: Study) -> pd.DataFrame:
@@ -244,15 +245,17 @@ def _spent(study: Study, models: dict[str, Model]) -> dict[str, Any]:
     }
 
 
-def data(corpus: list[dict[str, Any]], tokens: list[dict[str, Any]], languages: list[str]) -> pd.DataFrame:
+def data(study: TransferStudy) -> pd.DataFrame:
     """Rows of each language and split, labels, and what truncation cut in the full view."""
-    cut = {(one["language"], split): facts for one in tokens if one["view"] == "full" for split, facts in one["splits"].items()}
+    full = [one for one in study.records.tokens if one["view"] == "full"]
+    cut = {(one["language"], split): facts for one in full for split, facts in one["splits"].items()}
+    order = {language: place for place, language in enumerate(study.languages)}
     rows = []
-    for one in sorted(corpus, key=lambda one: languages.index(one["language"]) if one["language"] in languages else -1):
+    for one in sorted(study.records.corpus, key=lambda one: order.get(one["language"], -1)):
         for split, counts in one["splits"].items():
             labels = dict(zip(LABELS, counts["targets"], strict=True))
-            beside = cut.get((one["language"], split), {})
-            rows.append(beside | counts | labels | {"language": one["language"], "split": split})
+            tokenised = cut.get((one["language"], split), {})
+            rows.append(tokenised | counts | labels | {"language": one["language"], "split": split})
     columns = [
         *("language", "split", "rows", "used", "unusable", *LABELS),
         *("premise_cut", "hypothesis_cut", "mean_tokens", "beyond_pretraining"),
@@ -260,8 +263,8 @@ def data(corpus: list[dict[str, Any]], tokens: list[dict[str, Any]], languages: 
     return frame(rows, columns)
 
 
-def pretraining(records: dict[str, dict[str, Any]], study: Study) -> pd.DataFrame:
-    """Pretraining of each backbone, its validation loss beside the quantity that was published."""
+def pretraining(study: TransferStudy) -> pd.DataFrame:
+    """Pretraining of each backbone, its validation loss and the quantity that was published."""
     figures = study.published["pretraining"]
     others = {
         "published": published.value(figures, "global_average_train_loss", source=published.REPORT),
@@ -274,11 +277,32 @@ def pretraining(records: dict[str, dict[str, Any]], study: Study) -> pd.DataFram
         *("train_loss", "validation_loss", "validation_perplexity", "published_loss"),
         *others,
     ]
-    return frame(({"backbone": name} | record | others for name, record in sorted(records.items())), columns)
+    records = sorted(study.records.pretraining.items())
+    return frame(({"backbone": name} | record | others for name, record in records), columns)
 
 
-def selection(proposal: dict[str, Any] | None) -> pd.DataFrame:
-    """The proposal beside the languages that the study lists for training."""
+def pretraining_curves(study: TransferStudy) -> pd.DataFrame:
+    """Loss over the updates of pretraining, and validation loss at each epoch's end."""
+    curves = [table.assign(backbone=name) for name, table in study.records.pretraining_curves.items()]
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["backbone", "step", "loss"])
+
+
+def finetuning_curves(study: TransferStudy) -> pd.DataFrame:
+    """Loss over the updates of each fine-tuning run."""
+    return study.records.finetuning_curves
+
+
+def generations(study: TransferStudy) -> pd.DataFrame:
+    """What each model writes after each prompt, the models of a prompt one below the other."""
+    rows = [{"backbone": entry["model"]} | entry for entry in study.records.generations]
+    prompts = list(dict.fromkeys(row["prompt"] for row in rows))
+    rows.sort(key=lambda row: prompts.index(row["prompt"]))
+    return frame(rows, ["prompt", "backbone", "chosen", "stopped_by", "continuation"])
+
+
+def selection(study: TransferStudy) -> pd.DataFrame:
+    """The proposal which languages to train, and those that the study lists for training."""
+    proposal = study.records.proposal
     columns = [
         *("language", "dev_accuracy", "low", "high", "p_holm", "tokens_per_word", "token_premium"),
         *("tier", "selected", "listed", "reason"),
@@ -287,6 +311,6 @@ def selection(proposal: dict[str, Any] | None) -> pd.DataFrame:
     return frame((row | {"listed": row["language"] in proposal["listed"]} for row in rows), columns)
 
 
-def parity(records: list[dict[str, Any]]) -> pd.DataFrame:
+def parity(study: TransferStudy) -> pd.DataFrame:
     """Our hidden states against those of the reference library, for each backbone."""
-    return frame(records, ["backbone", "max_difference", "tolerance", "transformers", "passed"])
+    return frame(study.records.parity, ["backbone", "max_difference", "tolerance", "transformers", "passed"])

@@ -1,0 +1,30 @@
+"""What the chapter's tables are made of: the study's predictions and training records, and what the stages before counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from carryover.analysis.study import Study
+
+
+class Records(NamedTuple):
+    """What stages wrote as JSON and CSV, one entry a file; pretraining and its curves by model, proposal None without one."""
+
+    corpus: list[dict[str, Any]]
+    tokens: list[dict[str, Any]]
+    parity: list[dict[str, Any]]
+    proposal: dict[str, Any] | None
+    generations: list[dict[str, Any]]
+    pretraining: dict[str, dict[str, Any]]
+    pretraining_curves: dict[str, pd.DataFrame]
+    finetuning_curves: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class TransferStudy(Study):
+    """The study, with the records of its stages."""
+
+    records: Records

@@ -1,0 +1,38 @@
+"""The tables of the chapter on transfer, from stored predictions, training records and what the stages before reported."""
+
+from carryover.analysis import predictions, records
+from carryover.analysis.published import read_published
+from carryover.reporting.chapter_tables import write_tables
+from carryover.runtime.job import Job, run_job
+from chapters.transfer.sources import Records, TransferStudy
+
+
+def work(job: Job) -> None:
+    config = job.config
+    named = ("corpus", "tokens", "parity", "proposal", "generations")
+    read = {name: [records.read_json(path) for path in job.inputs[name]] for name in named}
+    pretraining = {path.parent.name: records.read_json(path) for path in job.inputs["pretrain"]}
+    curves = {path.parent.name: records.read_csv(path) for path in job.inputs["pretraining_curves"]}
+    study = TransferStudy(
+        cells=predictions.read_cells(job.inputs["predictions"], config["languages"]),
+        training=predictions.read_training(job.inputs["training"]),
+        fertility=records.read_csv(job.input("fertility")),
+        published=read_published(job.inputs["published"]),
+        config=config,
+        records=Records(
+            corpus=read["corpus"],
+            tokens=read["tokens"],
+            parity=read["parity"],
+            proposal=next(iter(read["proposal"]), None),
+            generations=[entry for entries in read["generations"] for entry in entries],
+            pretraining=pretraining,
+            pretraining_curves=curves,
+            finetuning_curves=predictions.read_curves(job.inputs["curves"]),
+        ),
+    )
+    write_tables(job, study)
+
+
+if __name__ == "__main__":
+    inputs = ["predictions", "training", "curves", "fertility", "published", "corpus", "tokens", "pretrain"]
+    run_job(work, inputs=[*inputs, "pretraining_curves", "proposal", "parity", "generations"], outputs=["tables"])
