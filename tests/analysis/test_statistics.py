@@ -5,6 +5,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.multitest import multipletests
 
 from carryover.analysis import statistics
 from carryover.metrics.bootstrap import Settings, cluster_sums
@@ -37,6 +38,13 @@ def test_holm_ignores_what_was_not_tested():
     assert adjusted[[0, 2, 3]] == pytest.approx([0.03, 0.04, 0.04])
     assert np.isnan(adjusted[1])
     assert np.isnan(statistics.holm(np.array([np.nan]))).all()
+
+
+def test_holm_is_statsmodels():
+    rng = np.random.default_rng(8)
+    for count in (1, 2, 14):
+        p_values = np.round(rng.random(count), 2)  # with ties
+        assert statistics.holm(p_values).tolist() == multipletests(p_values, method="holm")[1].tolist()
 
 
 def test_mcnemar_is_statsmodels():
