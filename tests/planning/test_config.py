@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from carryover.planning.config import recipe_of, resolve
-from carryover.planning.schema import load_schema
+from carryover.planning.schema import WORKFLOW, load_schema
 from carryover.runtime.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -254,7 +254,10 @@ def leaves(schema: dict, place: str = ""):
 
 PROPERTIES = {place: (inner, required) for place, inner, required in leaves(SCHEMA)}
 CHAPTERS = {"transfer"}  # a chapter is on where its section is there, so that it has no default
-DEPENDS_ON_THE_SOURCE = {"models.*.config", "models.*.weights", "models.*.path"}  # required by the source; tested above
+DEPENDS_ON_THE_SOURCE = {"models.*.config", "models.*.weights", "models.*.path", "models.*.tokenizer"}  # tested above
+PARTS = {"tokenizers", "tasks", *(f"tasks.{name}" for name in SCHEMA["properties"]["tasks"]["properties"])}  # there or not
+PARTS = {"tokenizers", "tasks", *(f"tasks.{name}" for name in SCHEMA["properties"]["tasks"]["properties"])}
+PARTS |= {path.parent.name for path in (WORKFLOW / "chapters").glob("*/schema.yaml")}  # there or not, and without a default
 
 
 def test_the_walk_over_the_schema_reaches_its_depths():
@@ -269,7 +272,7 @@ def test_every_key_is_described_and_has_a_default_or_is_required(place):
     schema, required = PROPERTIES[place]
     referred = SCHEMA["$defs"][schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else {}
     assert len(schema.get("description", referred.get("description", ""))) >= 5
-    if place not in DEPENDS_ON_THE_SOURCE | CHAPTERS:
+    if place not in DEPENDS_ON_THE_SOURCE | CHAPTERS | PARTS:
         assert ("default" in schema) != required
     whole = {**referred, **schema}
     typed = {"enum", "anyOf", "$ref"} & set(whole) or whole.get("type")
