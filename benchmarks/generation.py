@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import Check, medians, whole
-from carryover.models.cache import Cache, read
+from carryover.models.cache import GPT2Cache
 from carryover.models.gpt2 import GPT2Model
 
 LENGTH = 512
@@ -21,9 +21,9 @@ def generation(model: GPT2Model, rounds: int, length: int = LENGTH) -> list[Chec
     model.eval()
     ids = torch.randint(model.config.vocab_size, (1, length), generator=torch.Generator().manual_seed(0))
     real = torch.ones_like(ids, dtype=torch.bool)
-    cache = Cache.empty(model, 1, length)
+    cache = model.empty_cache(1, length)
     with torch.inference_mode():
-        read(model, cache, ids[:, :-1], real[:, :-1])
+        model.read(cache, ids[:, :-1], real[:, :-1])
         step, everything = partial(cached_step, model, cache, ids[:, -1:]), partial(full_run, model, ids)
         difference = float((step() - everything()).abs().max())
         seconds = medians({"a cached step": whole(step), "a full run": whole(everything)}, rounds)
@@ -35,10 +35,10 @@ def generation(model: GPT2Model, rounds: int, length: int = LENGTH) -> list[Chec
     ]
 
 
-def cached_step(model: GPT2Model, cache: Cache, token: Tensor) -> Tensor:
+def cached_step(model: GPT2Model, cache: GPT2Cache, token: Tensor) -> Tensor:
     """The logits after the last column of a cache that holds all columns before it."""
     cache.width = cache.real.shape[1] - 1
-    return model.hidden_state_to_token(read(model, cache, token, torch.ones_like(token, dtype=torch.bool)))
+    return model.hidden_state_to_token(model.read(cache, token, torch.ones_like(token, dtype=torch.bool)))
 
 
 def full_run(model: GPT2Model, ids: Tensor) -> Tensor:

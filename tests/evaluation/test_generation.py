@@ -7,8 +7,7 @@ import pytest
 import scipy.stats
 import torch
 
-from carryover.evaluation.generation import Continuation, Sampling, draw, generate_gpt2, pad_left, probabilities
-from carryover.models.cache import Cache, read
+from carryover.evaluation.generation import Continuation, Sampling, draw, generate, pad_left, probabilities
 from carryover.models.gpt2 import GPT2Model
 from carryover.runtime.errors import BadInput
 
@@ -31,7 +30,7 @@ def varied(make_model, seed: int, **shape) -> GPT2Model:
 
 
 def alone(model: GPT2Model, prompt: list[int], most: int, **choice) -> Continuation:
-    (found,) = generate_gpt2(model, [prompt], most, **choice)
+    (found,) = generate(model, [prompt], most, **choice)
     return found
 
 
@@ -48,7 +47,7 @@ def transformers_continuation(theirs: torch.nn.Module, prompt: list[int], new: i
 def test_greedy_is_transformers_greedy(make_model, twin, seed, shape):
     """Token by token, in one batch of prompts of different lengths, some of which end before others."""
     model = varied(make_model, seed, **shape)
-    theirs, found = twin(model), generate_gpt2(model, PROMPTS, 25)
+    theirs, found = twin(model), generate(model, PROMPTS, 25)
     assert len({token for tokens, _ in found for token in tokens}) > 4  # texts of one token would agree too easily
     for (tokens, stopped), prompt in zip(found, PROMPTS, strict=True):
         expected = transformers_continuation(theirs, prompt, 25, end=96)
@@ -64,8 +63,8 @@ def test_a_batch_is_transformers_batch_under_left_padding(make_model, twin, seed
     out = twin(model).generate(
         ids, attention_mask=real.long(), do_sample=False, max_new_tokens=20, eos_token_id=None, pad_token_id=0
     )
-    model.config = dataclasses.replace(model.config, eos_token_id=None)
-    found = generate_gpt2(model, PROMPTS, 20)
+    model.facts = dataclasses.replace(model.facts, end_tokens=())
+    found = generate(model, PROMPTS, 20)
     assert [continuation.tokens for continuation in found] == out[:, ids.shape[1] :].tolist()
 
 
@@ -74,19 +73,19 @@ def test_text_does_not_depend_on_the_batch(make_model, sampling):
     """Alone, in another order, beside a row that ends first: each prompt has its own stream of random numbers."""
     model = varied(make_model, 0)
     ends = alone(model, [7, 8], 20).tokens[3]
-    model.config = dataclasses.replace(model.config, eos_token_id=ends)
-    together = generate_gpt2(model, PROMPTS, 24, sampling, 3)
+    model.facts = dataclasses.replace(model.facts, end_tokens=(ends,))
+    together = generate(model, PROMPTS, 24, sampling, 3)
     assert together == [alone(model, prompt, 24, sampling=sampling, seed=3) for prompt in PROMPTS]
-    assert together == generate_gpt2(model, PROMPTS[::-1], 24, sampling, 3)[::-1]
+    assert together == generate(model, PROMPTS[::-1], 24, sampling, 3)[::-1]
     assert len({len(tokens) for tokens, _ in together}) > 1  # rows that left the batch while others went on
 
 
 def test_the_seed_decides_what_is_drawn(make_model):
     model = varied(make_model, 0)
-    texts = [generate_gpt2(model, PROMPTS, 20, Sampling(1.0), seed) for seed in (0, 0, 1)]
+    texts = [generate(model, PROMPTS, 20, Sampling(1.0), seed) for seed in (0, 0, 1)]
     assert texts[0] == texts[1] != texts[2]
     torch.manual_seed(5)
-    assert generate_gpt2(model, PROMPTS, 20, Sampling(1.0), 0) == texts[0]  # nothing else does
+    assert generate(model, PROMPTS, 20, Sampling(1.0), 0) == texts[0]  # nothing else does
 
 
 @pytest.mark.parametrize("parts", [[6], [1, 1, 1, 1, 1, 1], [2, 3, 1], [5, 1]])
@@ -95,10 +94,10 @@ def test_what_was_read_in_parts_was_read_at_once(make_model, parts):
     model = make_model(3)
     ids, real = pad_left([[1, 2, 3, 4, 5, 6], [9, 8], [4, 4, 4, 4]], CPU)
     expected = model(ids, real.long())["last_token"]
-    cache = Cache.empty(model, 3, 8)
+    cache = model.empty_cache(3, 8)
     with torch.inference_mode():
         for columns in torch.arange(6).split(parts):
-            found = read(model, cache, ids[:, columns], real[:, columns])
+            found = model.read(cache, ids[:, columns], real[:, columns])
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -107,11 +106,11 @@ def test_padding_leaves_no_trace(make_model):
     model = make_model(3)
     states = []
     for padding in ([], [0], [7, 3, 90]):
-        cache = Cache.empty(model, 1, 20)
+        cache = model.empty_cache(1, 20)
         real = torch.tensor([[False] * len(padding) + [True] * 3])
         with torch.inference_mode():
-            read(model, cache, torch.tensor([[*padding, 1, 2, 3]]), real)
-            states.append(read(model, cache, torch.tensor([[4]]), torch.tensor([[True]])))
+            model.read(cache, torch.tensor([[*padding, 1, 2, 3]]), real)
+            states.append(model.read(cache, torch.tensor([[4]]), torch.tensor([[True]])))
     for state in states[1:]:
         torch.testing.assert_close(state, states[0], atol=1e-6, rtol=1e-6)
 
@@ -121,7 +120,7 @@ def test_stops_at_end_of_text_without_it(make_model, twin):
     tokens, stopped = alone(model, [7, 8], 20)
     assert stopped == "length" and len(tokens) == 20
     end = tokens[6]
-    model.config = dataclasses.replace(model.config, eos_token_id=end)
+    model.facts = dataclasses.replace(model.facts, end_tokens=(end,))
     assert alone(model, [7, 8], 20) == (tokens[: tokens.index(end)], "end of text")
     assert transformers_continuation(twin(model), [7, 8], 20, end) == tokens[: tokens.index(end) + 1]
 
@@ -129,8 +128,8 @@ def test_stops_at_end_of_text_without_it(make_model, twin):
 @pytest.mark.parametrize("limit", [0, 1, 9])
 def test_stops_at_the_limit(make_model, limit):
     model = varied(make_model, 0)
-    whole = generate_gpt2(model, PROMPTS, 20)
-    for (tokens, stopped), (longer, _) in zip(generate_gpt2(model, PROMPTS, limit), whole, strict=True):
+    whole = generate(model, PROMPTS, 20)
+    for (tokens, stopped), (longer, _) in zip(generate(model, PROMPTS, limit), whole, strict=True):
         assert tokens == longer[:limit] and len(tokens) == limit and stopped == "length"
 
 
@@ -138,16 +137,16 @@ def test_each_row_stops_where_its_positions_end(make_model):
     """A batch goes on for its shorter prompts when the positions of the longest are used up."""
     model = varied(make_model, 1, n_positions=12, eos_token_id=None)
     prompts = [list(range(length)) for length in (3, 11, 12, 15, 1)]
-    found = generate_gpt2(model, prompts, 100)
+    found = generate(model, prompts, 100)
     assert [len(tokens) for tokens, _ in found] == [9, 1, 0, 0, 11]
     assert {stopped for _, stopped in found} == {"length"}
     assert found == [alone(model, prompt, 100) for prompt in prompts]
 
 
 def test_nothing_to_continue(make_model):
-    assert generate_gpt2(make_model(), [], 5) == []
+    assert generate(make_model(), [], 5) == []
     with pytest.raises(BadInput, match="empty prompt"):
-        generate_gpt2(make_model(), [[1], []], 5)
+        generate(make_model(), [[1], []], 5)
 
 
 def test_dropout_is_off(make_model):
@@ -157,9 +156,9 @@ def test_dropout_is_off(make_model):
 
 def test_one_most_likely_token_is_greedy(make_model):
     model = varied(make_model, 0)
-    greedy = generate_gpt2(model, PROMPTS, 20)
+    greedy = generate(model, PROMPTS, 20)
     for sampling in (Sampling(3.0, top_k=1), Sampling(3.0, top_p=1e-9), Sampling(0.0, top_k=5, top_p=0.5), Sampling(1e-6)):
-        assert generate_gpt2(model, PROMPTS, 20, sampling) == greedy
+        assert generate(model, PROMPTS, 20, sampling) == greedy
 
 
 def brute_force(logits: np.ndarray, sampling: Sampling) -> np.ndarray:

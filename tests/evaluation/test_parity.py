@@ -26,7 +26,7 @@ def changed(method, change):
 @pytest.mark.parametrize("shape", [{}, {"n_positions": 200, "n_layer": 3}, {"n_positions": 5}])
 def test_saved_model_passes(make_model, tmp_path, shape):
     make_model(std=0.3, **shape).save_pretrained(tmp_path)
-    result = parity.compare(tmp_path, TOLERANCE, seed=0)
+    result = parity.compare(GPT2Model.from_pretrained(tmp_path), tmp_path, TOLERANCE, seed=0)
     assert result["passed"] is True
     assert 0 < result["max_difference"] < TOLERANCE
     assert result["max_difference"] == max(result["hidden"], result["logits"])
@@ -60,7 +60,7 @@ def test_changed_model_fails(make_model, tmp_path, monkeypatch, change):
     make_model(std=0.3).save_pretrained(tmp_path)
     monkeypatch.setattr(GPT2Model, "from_pretrained", changed(GPT2Model.from_pretrained, change))
     with pytest.raises(BadInput, match=f"{tmp_path}: differs from transformers"):
-        parity.compare(tmp_path, TOLERANCE, seed=0)
+        parity.compare(GPT2Model.from_pretrained(tmp_path), tmp_path, TOLERANCE, seed=0)
 
 
 def shift_stored_weight(model):
@@ -77,7 +77,7 @@ def test_changed_other_side_fails(make_model, tmp_path, monkeypatch, change):
     theirs = transformers.GPT2LMHeadModel
     monkeypatch.setattr(theirs, "from_pretrained", changed(theirs.from_pretrained, change))
     with pytest.raises(BadInput, match="differs from transformers"):
-        parity.compare(tmp_path, TOLERANCE, seed=0)
+        parity.compare(GPT2Model.from_pretrained(tmp_path), tmp_path, TOLERANCE, seed=0)
 
 
 def test_model_of_no_numbers_fails(make_model, tmp_path):
@@ -87,12 +87,12 @@ def test_model_of_no_numbers_fails(make_model, tmp_path):
         model.token_embedding.weight.fill_(float("nan"))
     model.save_pretrained(tmp_path)
     with pytest.raises(BadInput):
-        parity.compare(tmp_path, TOLERANCE, seed=0)
+        parity.compare(GPT2Model.from_pretrained(tmp_path), tmp_path, TOLERANCE, seed=0)
 
 
 def test_tolerance_decides(make_model, tmp_path, monkeypatch):
     make_model(std=0.3).save_pretrained(tmp_path)
     monkeypatch.setattr(GPT2Model, "from_pretrained", changed(GPT2Model.from_pretrained, shift_last_bias))
-    assert parity.compare(tmp_path, 1.0, seed=0)["passed"]
+    assert parity.compare(GPT2Model.from_pretrained(tmp_path), tmp_path, 1.0, seed=0)["passed"]
     with pytest.raises(BadInput):
-        parity.compare(tmp_path, 1e-6, seed=0)
+        parity.compare(GPT2Model.from_pretrained(tmp_path), tmp_path, 1e-6, seed=0)

@@ -5,8 +5,10 @@ import subprocess
 import sys
 import time
 from itertools import permutations
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from carryover.runtime import devices, leases
 from carryover.runtime.errors import BadInput
@@ -130,7 +132,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
     [("2,3", ["2", "3"]), (" GPU-1, GPU-2 ", ["GPU-1", "GPU-2"]), ("", []), ("-1", []), ("NoDevFiles", []), (None, [])],
 )
 def test_only_devices_that_were_left_visible_are_leased(monkeypatch, left, expected):
-    monkeypatch.setattr(devices.torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(devices.torch.accelerator, "device_count", lambda: 0)
     if left is None:
         monkeypatch.delenv(devices.VISIBLE, raising=False)
     else:
@@ -140,15 +142,16 @@ def test_only_devices_that_were_left_visible_are_leased(monkeypatch, left, expec
 
 def test_without_the_variable_all_devices_are_visible(monkeypatch):
     monkeypatch.delenv(devices.VISIBLE, raising=False)
-    monkeypatch.setattr(devices.torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(devices.torch.accelerator, "device_count", lambda: 3)
     assert devices.visible_devices() == ["0", "1", "2"]
 
 
 @pytest.mark.parametrize(("gpus", "seen"), [(0, "4,5,6"), (1, "4"), (2, "4,5"), (9, "4,5,6")])
 def test_a_job_sees_its_own_devices_and_no_other(monkeypatch, gpus, seen):
     monkeypatch.setenv(devices.VISIBLE, "4,5,6")
-    monkeypatch.setattr(devices.torch.cuda, "is_available", lambda: bool(gpus))
-    monkeypatch.setattr(devices.torch.cuda, "get_device_name", lambda: "pretended")
+    monkeypatch.setattr(devices, "own_accelerator", lambda: torch.device("cuda", 0))
+    pretended = SimpleNamespace(get_device_name=lambda: "pretended")
+    monkeypatch.setattr(devices.torch, "get_device_module", lambda device: pretended)
     assert devices.choose_device(gpus, 1).type == ("cuda" if gpus else "cpu")
     assert os.environ[devices.VISIBLE] == seen
 
@@ -156,7 +159,7 @@ def test_a_job_sees_its_own_devices_and_no_other(monkeypatch, gpus, seen):
 def test_a_gpu_job_without_a_gpu_says_so_and_runs_on_the_cpu(monkeypatch, caplog):
     monkeypatch.setenv(devices.VISIBLE, "")
     assert devices.choose_device(1, 1).type == "cpu"
-    assert "no CUDA device is visible: running on the CPU" in caplog.text
+    assert "no GPU is visible: running on the CPU" in caplog.text
 
 
 SNAKEFILE = """

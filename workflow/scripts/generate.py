@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from carryover.data import tokenizer
-from carryover.evaluation.generation import Sampling, generate_gpt2
+from carryover.evaluation.generation import Sampling, generate
 from carryover.models.gpt2 import GPT2Model
 from carryover.runtime import files
 from carryover.runtime.devices import choose_device
@@ -19,7 +19,7 @@ def work(job: Job) -> None:
         model = GPT2Model.from_pretrained(directory).to(device)
         made = tokenizer.load(directory / "tokenizer.json")
         prompts = [made.encode(prompt, add_special_tokens=False).ids for prompt in config["prompts"]]
-        continuations = generate_gpt2(model, prompts, config["max_new_tokens"], sampling, config["seed"])
+        continuations = generate(model, prompts, config["max_new_tokens"], sampling, config["seed"])
         for prompt, (new, stopped_by) in zip(config["prompts"], continuations, strict=True):
             text = {"prompt": prompt, "model": name, "continuation": made.decode(new), "stopped_by": stopped_by}
             texts.append({**text, "chosen": str(sampling)})

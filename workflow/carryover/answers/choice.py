@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from carryover.data.prompts import XNLIDataset
-from carryover.models.gpt2 import GPT2Model
+from carryover.models.interface import LanguageModel
 from carryover.models.losses import ROWS_AT_ONCE, log_sum_exp_
 from carryover.models.packing import move, pack, pack_trees, tree_width
 from carryover.runtime.progress import progress
 
 FILES: tuple[str, ...] = ()  # what a trained answer adds to the model's directory
 CRITERION = "accuracy"
-GRID = {"cpu": 4096, "cuda": 65536}  # places of the attention grid in a batch: enough to keep the device busy
+GRID, GRID_ON_GPU = 4096, 65536  # places of the attention grid in a batch: enough to keep the device busy
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ def load(paths: Sequence[Path]) -> XNLIDataset:
     return XNLIDataset.load(paths)
 
 
-def prepare(model: GPT2Model, data: XNLIDataset, seed: int) -> GPT2Model:
+def prepare(model: LanguageModel, data: XNLIDataset, seed: int) -> LanguageModel:
     """The module that is trained: the model itself, since its own output matrix answers."""
     return model
 
 
-def restore(model: GPT2Model, directory: Path) -> GPT2Model:
+def restore(model: LanguageModel, directory: Path) -> LanguageModel:
     """The module that answers, of a model that was trained: the model itself."""
     return model
 
@@ -53,7 +53,7 @@ def save(trained: nn.Module, directory: Path) -> None:
     """Writes what a trained answer adds to the model's files: nothing."""
 
 
-def loss(model: GPT2Model, data: XNLIDataset, rows: np.ndarray) -> Tensor:
+def loss(model: LanguageModel, data: XNLIDataset, rows: np.ndarray) -> Tensor:
     """The mean over these rows of -log p(right candidate's token | prompt), in nats, over the whole vocabulary."""
     device = next(model.parameters()).device
     batch = pack([data.sequence(row) for row in rows]).to(device)
@@ -61,7 +61,7 @@ def loss(model: GPT2Model, data: XNLIDataset, rows: np.ndarray) -> Tensor:
 
 
 @torch.inference_mode()
-def score(model: GPT2Model, data: XNLIDataset, precision: str) -> Scores:
+def score(model: LanguageModel, data: XNLIDataset, precision: str) -> Scores:
     """Scores every row of a dataset, in its order. precision: `fp32` or `bf16`."""
     device = next(model.parameters()).device
     candidates = torch.from_numpy(data.candidates).to(device)
@@ -79,7 +79,7 @@ def score(model: GPT2Model, data: XNLIDataset, precision: str) -> Scores:
     # A few rows at a time, reading the output matrix would take longer than multiplying by it.
     waiting: list[tuple[Tensor, np.ndarray]] = []
     with progress("scoring", len(data)) as counter:
-        for groups in batches(data, GRID[device.type]):
+        for groups in batches(data, GRID if device.type == "cpu" else GRID_ON_GPU):
             batch = pack_trees([[data.sequence(row) for row in group] for group in groups]).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 waiting.append((model.forward_ends(batch).float(), np.concatenate(groups)))

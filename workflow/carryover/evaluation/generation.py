@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carryover.models.cache import Cache, read
-from carryover.models.gpt2 import GPT2Model
+from carryover.models.interface import LanguageModel
 from carryover.runtime.errors import BadInput
 
 
@@ -43,27 +43,28 @@ class Continuation(NamedTuple):
 
 
 @torch.inference_mode()
-def generate_gpt2(
-    model: GPT2Model, prompts: Sequence[Sequence[int]], max_new_tokens: int, sampling: Sampling = GREEDY, seed: int = 0
+def generate(
+    model: LanguageModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, sampling: Sampling = GREEDY, seed: int = 0
 ) -> list[Continuation]:
     """Continues a batch of prompts, token ids of any lengths.
 
-    A row stops at the model's end-of-text token, after `max_new_tokens`, or where the positions end. What is drawn depends on
+    A row stops at an end-of-text token of the model, after `max_new_tokens`, or where the positions end. What is drawn depends on
     the seed and the prompt alone, not on the batch that a prompt is in. Raises BadInput for an empty prompt.
     """
     if any(len(prompt) == 0 for prompt in prompts):
         raise BadInput("an empty prompt has nothing to go on from; take one that is at least one token")
     model.eval()
     found = [Continuation([], "length") for _ in prompts]
-    most = [min(max_new_tokens, model.config.n_positions - len(prompt)) for prompt in prompts]
+    context = model.facts.context or sys.maxsize
+    most = [min(max_new_tokens, context - len(prompt)) for prompt in prompts]
     active = [row for row in range(len(prompts)) if most[row] > 0]
     if not active:
         return found
     streams = [np.random.default_rng([seed, *prompt]) for prompt in prompts]
     ids, real = pad_left([prompts[row] for row in active], next(model.parameters()).device)
-    cache = Cache.empty(model, len(active), ids.shape[1] + max(most))
+    cache = model.empty_cache(len(active), ids.shape[1] + max(most))
     while active:
-        logits = model.hidden_state_to_token(read(model, cache, ids, real))
+        logits = model.hidden_state_to_token(model.read(cache, ids, real))
         if sampling.temperature == 0:
             chosen = logits.argmax(dim=1)
         else:
@@ -71,7 +72,7 @@ def generate_gpt2(
             chosen = draw(probabilities(logits, sampling), uniform)
         going = []
         for place, (row, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
-            if token == model.config.eos_token_id:
+            if token in model.facts.end_tokens:
                 found[row] = found[row]._replace(stopped_by="end of text")
             else:
                 found[row].tokens.append(token)

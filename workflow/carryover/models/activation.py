@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from carryover.models.linear import plain
+
 FUSED = torch.backends.mkldnn.is_available()
 FEW = 32  # rows for which fetching the fused operation takes longer than GELU
 
@@ -18,6 +20,6 @@ def linear_gelu(hidden: Tensor, dense: nn.Linear) -> Tensor:
     """
     many = hidden.numel() >= FEW * hidden.shape[-1]
     fp32 = hidden.device.type == "cpu" and hidden.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if FUSED and many and fp32 and not torch.is_grad_enabled():
+    if FUSED and many and fp32 and plain(dense) and not torch.is_grad_enabled():
         return torch.ops.mkldnn._linear_pointwise(hidden, dense.weight, dense.bias, "gelu", [], "tanh")
     return F.gelu(dense(hidden), approximate="tanh")

@@ -18,7 +18,7 @@ def kept(like: Tensor, rate: float) -> Tensor:
 
     On a CPU the probability is rounded to a 65,536th (and never to 0 or 1), and the mean is that of the rounded one.
     """
-    if like.is_cuda:
+    if like.device.type != "cpu":
         return torch.empty_like(like).bernoulli_(1 - rate).mul_(1 / (1 - rate))
     stay = min(max(round((1 - rate) * STEPS), 1), STEPS - 1)
     words = torch.empty(-(-like.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
@@ -30,4 +30,4 @@ def dropout(values: Tensor, rate: float, training: bool) -> Tensor:
     """`values`, in training with a share `rate` of the elements set to 0 and the others enlarged."""
     if not training or not rate:
         return values
-    return F.dropout(values, rate) if values.is_cuda else values * kept(values, rate)
+    return values * kept(values, rate) if values.device.type == "cpu" else F.dropout(values, rate)

@@ -7,10 +7,8 @@ through the same code. Model directories are Hugging Face directories, read and 
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -21,27 +19,16 @@ from torch.overrides import TorchFunctionMode
 
 from carryover.models.activation import linear_gelu
 from carryover.models.attention import dropped_attention
+from carryover.models.cache import GPT2Cache
 from carryover.models.dropout import dropout
+from carryover.models.gpt2_config import GPT2Config, config_to_json, read_config, stored_name
+from carryover.models.interface import LanguageModel
+from carryover.models.linear import plain
 from carryover.models.losses import tied_cross_entropy, tied_lookup
 from carryover.models.packing import Layout, Packed
+from carryover.planning.facts import facts_of
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
-
-
-@dataclass(frozen=True)
-class GPT2Config:
-    """The shape of a model; the defaults are GPT-2 124M."""
-
-    vocab_size: int = 50257
-    n_positions: int = 1024
-    n_embd: int = 768
-    n_layer: int = 12
-    n_head: int = 12
-    n_inner: int = 3072
-    dropout: float = 0.1
-    layer_norm_epsilon: float = 1e-5
-    initializer_range: float = 0.02
-    eos_token_id: int | None = 50256  # None: generation ends at its length alone
 
 
 class CausalSelfAttention(nn.Module):
@@ -62,7 +49,7 @@ class CausalSelfAttention(nn.Module):
         the causal triangle (Q equal to T). Returns [B, Q, H d].
         """
         # The CPU's fused kernel drops no weights; a GPU's does, and gives the same bits twice where it gets no mask.
-        if self.training and (mask is not None if query.is_cuda else self.dropout):
+        if self.training and (self.dropout if query.device.type == "cpu" else mask is not None):
             context = dropped_attention(query, key, value, mask, self.dropout)
         else:
             rate = self.dropout if self.training else 0.0
@@ -71,19 +58,31 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[N, D] to [N, D]: every token asks."""
-        query, key, value = (self._heads(part) for part in layout.lay(self.qkv(hidden)).chunk(3, dim=-1))
+        query, key, value = (self.heads(part) for part in layout.lay(self.qkv(hidden)).chunk(3, dim=-1))
         return layout.gather(self.attention(query, key, value, layout.mask))
 
     def forward_ends(self, hidden: Tensor, layout: Layout, ends: Tensor, ends_layout: Layout) -> Tensor:
         """[N, D] to [Q, D]: only the tokens `ends` ask, of all."""
         sizes = [hidden.shape[-1], 2 * hidden.shape[-1]]
-        weights, biases = self.qkv.weight.split(sizes), self.qkv.bias.split(sizes)
-        query = F.linear(hidden.index_select(0, ends), weights[0], biases[0])
-        key, value = (self._heads(part) for part in layout.lay(F.linear(hidden, weights[1], biases[1])).chunk(2, dim=-1))
-        return ends_layout.gather(self.attention(self._heads(ends_layout.spread(query)), key, value, ends_layout.mask))
+        if plain(self.qkv):
+            weights, biases = self.qkv.weight.split(sizes), self.qkv.bias.split(sizes)
+            query = F.linear(hidden.index_select(0, ends), weights[0], biases[0])
+            told = F.linear(hidden, weights[1], biases[1])
+        else:
+            query, told = self.qkv(hidden).split(sizes, dim=-1)
+            query = query.index_select(0, ends)
+        key, value = (self.heads(part) for part in layout.lay(told).chunk(2, dim=-1))
+        return ends_layout.gather(self.attention(self.heads(ends_layout.spread(query)), key, value, ends_layout.mask))
 
-    def _heads(self, grid: Tensor) -> Tensor:
-        return grid.unflatten(-1, (self.n_head, -1)).transpose(1, 2)  # [B, T, D] -> [B, H, T, d]
+    def forward_cached(self, hidden: Tensor, keys: Tensor, values: Tensor, start: int, mask: Tensor) -> Tensor:
+        """[B, T, D] to [B, T, D]: these tokens are put at column `start` of the keys and values [B, H, width, d], and ask."""
+        query, key, value = (self.heads(part) for part in self.qkv(hidden).chunk(3, dim=-1))
+        keys[:, :, start:], values[:, :, start:] = key, value
+        return self.attention(query, keys, values, mask)
+
+    def heads(self, grid: Tensor) -> Tensor:
+        """[B, T, D] to [B, H, T, d]."""
+        return grid.unflatten(-1, (self.n_head, -1)).transpose(1, 2)
 
 
 class GPT2Layer(nn.Module):
@@ -106,14 +105,20 @@ class GPT2Layer(nn.Module):
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[N, D] to [N, D]."""
         context = self.attention(self.attention_norm(hidden), layout)
-        return self._feed_forward(self.add(hidden, context, self.attention_dense))
+        return self.feed_forward(self.add(hidden, context, self.attention_dense))
 
     def forward_ends(self, hidden: Tensor, layout: Layout, ends: Tensor, ends_layout: Layout) -> Tensor:
         """[N, D] to [Q, D]: the same block, computed for the tokens `ends` alone."""
         context = self.attention.forward_ends(self.attention_norm(hidden), layout, ends, ends_layout)
-        return self._feed_forward(self.add(hidden.index_select(0, ends), context, self.attention_dense))
+        return self.feed_forward(self.add(hidden.index_select(0, ends), context, self.attention_dense))
 
-    def _feed_forward(self, hidden: Tensor) -> Tensor:
+    def forward_cached(self, hidden: Tensor, keys: Tensor, values: Tensor, start: int, mask: Tensor) -> Tensor:
+        """[B, T, D] to [B, T, D]: the same block for tokens that go on from what the keys and values hold."""
+        context = self.attention.forward_cached(self.attention_norm(hidden), keys, values, start, mask)
+        return self.feed_forward(self.add(hidden, context, self.attention_dense))
+
+    def feed_forward(self, hidden: Tensor) -> Tensor:
+        """[..., D] to [..., D]: the second half of the block."""
         inner = linear_gelu(self.feed_forward_norm(hidden), self.feed_forward_in)
         return self.add(hidden, inner, self.feed_forward_out)
 
@@ -127,12 +132,13 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class GPTPreTrainedModel(nn.Module):
+class GPTPreTrainedModel(LanguageModel):
     """Initialisation, and reading and writing of Hugging Face model directories."""
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__()
         self.config = config
+        self.facts = facts_of(config_to_json(config))
 
     def init_weights(self, module: nn.Module) -> None:
         """Linear and embedding weights from N(0, initializer_range^2), biases 0, layer norms 1 and 0."""
@@ -166,7 +172,7 @@ class GPTPreTrainedModel(nn.Module):
         if deeper:
             raise BadInput(f"{path}: has {deeper[0]}, config.json asks for {model.config.n_layer} layers")
         for name, parameter in model.named_parameters():
-            theirs, transposed = _stored_name(name)
+            theirs, transposed = stored_name(name)
             if theirs not in stored:
                 raise BadInput(f"{path}: no tensor {theirs}")
             tensor = stored[theirs].T if transposed else stored[theirs]
@@ -183,7 +189,7 @@ class GPTPreTrainedModel(nn.Module):
         directory = Path(directory)
         tensors = {}
         for name, parameter in self.named_parameters():
-            theirs, transposed = _stored_name(name)
+            theirs, transposed = stored_name(name)
             tensor = parameter.detach().float().cpu()
             tensors[f"transformer.{theirs}"] = (tensor.T if transposed else tensor).contiguous()
         files.write_bytes(directory / "model.safetensors", save(tensors, metadata={"format": "pt"}))
@@ -244,6 +250,41 @@ class GPT2Model(GPTPreTrainedModel):
         """Hidden states [Q, D] at the batch's `ends`: the last block runs for these tokens alone."""
         return self.encode_ends(self.embed(batch.ids, batch.positions), batch)
 
+    def answer_loss(self, batch: Packed, targets: Tensor) -> Tensor:
+        """The mean of -log p(target [Q]) over the batch's `ends`, in nats."""
+        tokens, weight = tied_lookup(self.token_embedding.weight, batch.ids)
+        hidden = self.encode_ends(self.place(tokens, batch.positions), batch)
+        return tied_cross_entropy(hidden.float(), weight, targets)
+
+    def next_token_loss(self, batch: Packed, targets: Tensor) -> Tensor:
+        """The mean of -log p(target [N]) over all tokens of a batch, in nats."""
+        tokens, weight = tied_lookup(self.token_embedding.weight, batch.ids)
+        hidden = self.encode_packed(self.place(tokens, batch.positions), batch)
+        return tied_cross_entropy(hidden.float(), weight, targets)
+
+    def empty_cache(self, rows: int, room: int) -> GPT2Cache:
+        """Nothing read yet, and room for so many columns."""
+        like = self.token_embedding.weight
+        size = (self.config.n_layer, rows, self.config.n_head, room, self.config.n_embd // self.config.n_head)
+        real = torch.zeros(rows, room, dtype=torch.bool, device=like.device)
+        return GPT2Cache(like.new_empty(size), like.new_empty(size), real)
+
+    def read(self, cache: GPT2Cache, ids: Tensor, real: Tensor) -> Tensor:
+        """Reads T more columns, ids and real [B, T], into the cache; returns the hidden state of the last one, [B, D]."""
+        start, width = cache.width, cache.width + ids.shape[1]
+        positions, mask = cache.extend(real)
+        hidden = self.embed(ids, positions)
+        for layer, keys, values in zip(self.layers, cache.keys, cache.values, strict=True):
+            hidden = layer.forward_cached(hidden, keys[:, :, :width], values[:, :, :width], start, mask)
+        return self.final_layer_norm(hidden[:, -1])
+
+    def linears(self) -> dict[str, nn.Module]:
+        """The linear maps of the blocks, by their names in transformers."""
+        names = ("attention.qkv", "attention_dense", "feed_forward_in", "feed_forward_out")
+        every = [f"layers.{number}.{name}" for number in range(len(self.layers)) for name in names]
+        theirs = [stored_name(f"{name}.weight")[0].removesuffix(".weight") for name in every]
+        return {f"transformer.{name}": self.get_submodule(own) for name, own in zip(theirs, every, strict=True)}
+
     def encode_packed(self, hidden: Tensor, batch: Packed) -> Tensor:
         """`forward_packed` from embeddings [N, D] on."""
         return self.final_layer_norm(self.encode(hidden, batch.layout))
@@ -259,97 +300,7 @@ class GPT2Model(GPTPreTrainedModel):
         """Hidden states [..., D] to logits [..., V], by the transposed token embedding."""
         return F.linear(hidden, self.token_embedding.weight)
 
-    def answer_loss(self, batch: Packed, targets: Tensor) -> Tensor:
-        """The mean of -log p(target token) at the batch's `ends`, in nats; targets: [Q]."""
-        tokens, weight = tied_lookup(self.token_embedding.weight, batch.ids)
-        hidden = self.encode_ends(self.place(tokens, batch.positions), batch)
-        return tied_cross_entropy(hidden.float(), weight, targets)
 
-
-_NAMES = {  # ours -> (Hugging Face's, stored transposed: its Conv1D keeps [in, out])
-    "token_embedding.weight": ("wte.weight", False),
-    "position_embedding.weight": ("wpe.weight", False),
-    "final_layer_norm": ("ln_f", False),
-    "attention_norm": ("ln_1", False),
-    "attention.qkv": ("attn.c_attn", True),
-    "attention_dense": ("attn.c_proj", True),
-    "feed_forward_norm": ("ln_2", False),
-    "feed_forward_in": ("mlp.c_fc", True),
-    "feed_forward_out": ("mlp.c_proj", True),
-}
-
-
-def _stored_name(name: str) -> tuple[str, bool]:
-    if name in _NAMES:
-        return _NAMES[name]
-    *head, kind = name.split(".")
-    prefix = f"h.{head[1]}." if head[0] == "layers" else ""
-    theirs, transposed = _NAMES[".".join(head[2:] if prefix else head)]
-    return f"{prefix}{theirs}.{kind}", transposed and kind == "weight"
-
-
-def read_config(directory: Path, dropout: float | None = None) -> GPT2Config:
-    """The shape in `config.json`. Raises BadInput for another architecture or a variant of GPT-2 not built here."""
-    path = directory / "config.json"
-    try:
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{directory}: no config.json; a model is a Hugging Face directory") from None
-    except ValueError as error:
-        raise BadInput(f"{path}: not JSON ({error})") from error
-    required = {
-        "model_type": "gpt2",
-        "activation_function": "gelu_new",
-        "scale_attn_weights": True,
-        "scale_attn_by_inverse_layer_idx": False,
-        "add_cross_attention": False,
-        "tie_word_embeddings": True,
-    }
-    if "model_type" not in stored:
-        raise BadInput(f"{path}: no model_type; a model is a Hugging Face directory of a GPT-2")
-    for name, value in required.items():
-        if stored.get(name, value) != value:
-            raise BadInput(f"{path}: {name} is {stored[name]!r}; only {value!r} is supported")
-    rates = {stored.get(name, 0.1) for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop")}
-    if dropout is None and len(rates) > 1:
-        raise BadInput(f"{path}: three different dropout rates {sorted(rates)}; set the recipe's dropout")
-    width, heads = stored.get("n_embd", 768), stored.get("n_head", 12)
-    if width % heads:
-        raise BadInput(f"{path}: n_embd {width} is not divisible by n_head {heads}")
-    return GPT2Config(
-        vocab_size=stored.get("vocab_size", 50257),
-        n_positions=stored.get("n_positions", 1024),
-        n_embd=width,
-        n_layer=stored.get("n_layer", 12),
-        n_head=stored.get("n_head", 12),
-        n_inner=stored.get("n_inner") or 4 * width,
-        dropout=rates.pop() if dropout is None else dropout,
-        layer_norm_epsilon=stored.get("layer_norm_epsilon", 1e-5),
-        initializer_range=stored.get("initializer_range", 0.02),
-        eos_token_id=stored.get("eos_token_id", 50256),
-    )
-
-
-def config_to_json(config: GPT2Config) -> dict[str, Any]:
-    """The `config.json` that transformers reads."""
-    return {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
-        "activation_function": "gelu_new",
-        "vocab_size": config.vocab_size,
-        "n_positions": config.n_positions,
-        "n_ctx": config.n_positions,
-        "n_embd": config.n_embd,
-        "n_layer": config.n_layer,
-        "n_head": config.n_head,
-        "n_inner": config.n_inner,
-        "embd_pdrop": config.dropout,
-        "attn_pdrop": config.dropout,
-        "resid_pdrop": config.dropout,
-        "layer_norm_epsilon": config.layer_norm_epsilon,
-        "initializer_range": config.initializer_range,
-        "bos_token_id": config.eos_token_id,
-        "eos_token_id": config.eos_token_id,
-        "tie_word_embeddings": True,
-        "torch_dtype": "float32",
-    }
+def load(directory: str | Path, dropout: float | None = None) -> GPT2Model:
+    """The model in a Hugging Face directory; see `GPT2Model.from_pretrained`."""
+    return GPT2Model.from_pretrained(directory, dropout)

@@ -46,7 +46,7 @@ def _surprise(softmax: Tensor, hidden: Tensor, weight: Tensor, targets: Tensor) 
     surprise = -probability.log()
     # Under the smallest number the logarithm is lost. There it is that of the most likely token plus what their logits differ by.
     lost = probability < torch.finfo(softmax.dtype).tiny
-    if softmax.is_cuda or lost.any():  # asking a GPU would wait for it
+    if softmax.device.type != "cpu" or lost.any():  # asking a GPU would wait for it
         likeliest, place = softmax.max(dim=1)
         apart = (hidden * (weight[place] - weight[targets])).sum(dim=1)
         surprise = torch.where(lost, apart - likeliest.log(), surprise)
@@ -59,7 +59,7 @@ class _TiedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         total = hidden.new_zeros(())
-        hidden_grad, weight_grad = torch.empty_like(hidden), torch.empty_like(weight)
+        hidden_grad, weight_grad = torch.empty_like(hidden), torch.empty_like(weight) if ctx.needs_input_grad[1] else None
         share = 1 / len(hidden)
         # Chunks of one size: one of a few rows would read and write the whole matrix for little.
         count = -(-len(hidden) // ROWS_AT_ONCE)
@@ -71,15 +71,17 @@ class _TiedCrossEntropy(torch.autograd.Function):
             total += _surprise(logits, part, weight, wanted).sum()
             logits.scatter_add_(1, wanted[:, None], -torch.ones_like(wanted, dtype=logits.dtype)[:, None])
             torch.mm(logits, weight, out=part_grad)
-            weight_grad.addmm_(logits.T, part * share, beta=1 if number else 0)
+            if weight_grad is not None:
+                weight_grad.addmm_(logits.T, part * share, beta=1 if number else 0)
         ctx.save_for_backward(hidden_grad.mul_(share), weight_grad)
         return total * share
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
         hidden_grad, weight_grad = ctx.saved_tensors
-        if grad.is_cuda or grad != 1:  # on a GPU the comparison would wait for the device, on a CPU the product is slow
-            hidden_grad, weight_grad = hidden_grad.mul_(grad), weight_grad.mul_(grad)
+        # On a GPU the comparison would wait for the device, on a CPU the product is slow.
+        if grad.device.type != "cpu" or grad != 1:
+            hidden_grad, weight_grad = hidden_grad.mul_(grad), None if weight_grad is None else weight_grad.mul_(grad)
         return hidden_grad, weight_grad, None
 
 

@@ -94,7 +94,7 @@ class Packed:
 def move(part: Tensor | Layout, device: torch.device) -> Tensor | Layout:
     """A tensor or a layout on another device. From pinned memory, so that nothing waits for a copy to a GPU."""
     if isinstance(part, Tensor):
-        return part.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else part.to(device)
+        return part.to(device) if device.type == "cpu" else part.pin_memory().to(device, non_blocking=True)
     mask, shared = (None if part is None else move(part, device) for part in (part.mask, part.shared))
     return Layout(part.rows, part.width, move(part.slots, device), mask, shared)
 

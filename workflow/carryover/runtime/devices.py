@@ -11,7 +11,7 @@ import torch
 from carryover.runtime.leases import lease
 
 log = logging.getLogger("carryover")
-VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"  # what AMD's ROCm reads too; of the rest here only the cuBLAS setting is of one vendor
 
 
 def choose_device(gpus: int, threads: int) -> torch.device:
@@ -28,17 +28,24 @@ def choose_device(gpus: int, threads: int) -> torch.device:
         os.environ[VISIBLE] = ",".join(leased)  # before CUDA starts: counting devices does not start it
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU's sums can differ from run to run
         log.info("leased GPU %s of %s", ", ".join(leased), ", ".join(visible))
-    if leased and torch.cuda.is_available():
-        log.info("device: %s", torch.cuda.get_device_name())
-        return torch.device("cuda")
+    device = own_accelerator() if leased else None
+    if device:
+        log.info("device: %s", torch.get_device_module(device).get_device_name())
+        return torch.device(device.type)
     if gpus:
-        log.warning("gpu=%d was asked for, and no CUDA device is visible: running on the CPU", gpus)
+        log.warning("gpu=%d was asked for, and no GPU is visible: running on the CPU", gpus)
     return torch.device("cpu")
 
 
+def own_accelerator() -> torch.device | None:
+    """The accelerator that this process uses, with its number; None where there is none."""
+    kind = torch.accelerator.current_accelerator(check_available=True)
+    return kind and torch.device(kind.type, torch.accelerator.current_device_index())
+
+
 def visible_devices() -> list[str]:
-    """The names of the CUDA devices that this process may use: those that a scheduler or user left visible, or all."""
+    """The names of the devices that this process may use: those that a scheduler or user left visible, or all."""
     left = os.environ.get(VISIBLE)
     if left is None:
-        return [str(number) for number in range(torch.cuda.device_count())]
+        return [str(number) for number in range(torch.accelerator.device_count())]
     return [name for name in map(str.strip, left.split(",")) if name not in ("", "-1", "NoDevFiles")]

@@ -27,9 +27,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from carryover.models.gpt2 import GPT2Model
 from carryover.runtime import signals
-from carryover.runtime.devices import choose_device, visible_devices
+from carryover.runtime.devices import choose_device, own_accelerator, visible_devices
 from carryover.runtime.errors import BadInput
 from carryover.runtime.job import Job
 from carryover.training import loop
@@ -74,11 +73,11 @@ def own_device(gpus: int, threads: int) -> torch.device:
     if not is_rank():
         return choose_device(gpus, threads)
     processor = choose_device(0, threads)
-    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else processor
+    return own_accelerator() or processor
 
 
 def train(
-    model: GPT2Model,
+    model: nn.Module,
     rows: int,
     loss_of: Loss,
     at_epoch_end: EndOfEpoch,
@@ -97,7 +96,7 @@ def train(
 class _Share(nn.Module):
     """The loss as a module: what DistributedDataParallel hangs its hooks on."""
 
-    def __init__(self, model: GPT2Model, loss_of: Loss) -> None:
+    def __init__(self, model: nn.Module, loss_of: Loss) -> None:
         super().__init__()
         self.model, self.loss_of = model, loss_of
 
@@ -105,7 +104,7 @@ class _Share(nn.Module):
         return self.loss_of(rows)
 
 
-def shared_loss(model: GPT2Model, loss_of: Loss) -> Loss:
+def shared_loss(model: nn.Module, loss_of: Loss) -> Loss:
     """The loss of a whole batch, of which this process computes its share; its gradients become those of the whole batch.
 
     loss_of: the mean over the rows that it is given. The share of process r of n is every n-th row from the r-th: batches
@@ -146,14 +145,14 @@ class SharedCheckpoints(Checkpoints):
         self._asked += 1
         if self._asked % loop.WINDOW:
             return False
-        due = torch.tensor(float(super().due()), device=_device())
+        due = torch.tensor(float(super().due()), device=own_accelerator() or torch.device("cpu"))
         dist.all_reduce(due, dist.ReduceOp.MAX)
         return bool(due)
 
     def save(self, update: int, state: dict[str, Any]) -> None:
         """Saves the first process's state, with everybody's random states beside it."""
         states = [None] * dist.get_world_size()
-        dist.all_gather_object(states, (state["random"], state["random_cuda"]))
+        dist.all_gather_object(states, (state["random"], state["random_of_device"]))
         if is_first():
             super().save(update, {**state, "random_of_all": states})
         self._tried = time.monotonic()
@@ -167,14 +166,11 @@ class SharedCheckpoints(Checkpoints):
         state = state if is_first() else super().load()
         kept = (state or {}).get("random_of_all", [])
         torch.manual_seed(self.seed + 1_000_003 * number)
-        random = (torch.get_rng_state(), torch.cuda.get_rng_state() if torch.cuda.is_available() else None)
+        device = own_accelerator()
+        random = (torch.get_rng_state(), device and torch.get_device_module(device).get_rng_state())
         if state and (number or len(kept) == dist.get_world_size()):
-            state["random"], state["random_cuda"] = kept[number] if len(kept) == dist.get_world_size() else random
+            state["random"], state["random_of_device"] = kept[number] if len(kept) == dist.get_world_size() else random
         return state
-
-
-def _device() -> torch.device:
-    return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
 
 
 def _join(job: Job, work: Callable[[Job], None]) -> None:
@@ -182,9 +178,10 @@ def _join(job: Job, work: Callable[[Job], None]) -> None:
     if not is_first():
         log.setLevel(logging.ERROR)
     threading.Thread(target=_end_with_the_job, name="parent", daemon=True).start()
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=LONGEST_WAIT)
+    if torch.accelerator.is_available():
+        torch.accelerator.set_device_index(int(os.environ["LOCAL_RANK"]))
+    kind = (own_accelerator() or torch.device("cpu")).type
+    dist.init_process_group(dist.get_default_backend_for_device(kind), timeout=LONGEST_WAIT)
     try:
         work(job)
     finally:

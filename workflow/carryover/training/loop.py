@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from carryover.models.gpt2 import GPT2Model
 from carryover.runtime import signals
 from carryover.runtime.errors import BadInput
 from carryover.runtime.progress import progress
@@ -70,7 +69,7 @@ EndOfEpoch = Callable[[], dict[str, Any]]  # facts about the model; `criterion`,
 
 
 def train(
-    model: GPT2Model,
+    model: nn.Module,
     rows: int,
     loss_of: Loss,
     at_epoch_end: EndOfEpoch,
@@ -79,20 +78,24 @@ def train(
     checkpoints: Checkpoints,
     lengths: np.ndarray | None = None,
 ) -> History:
-    """Trains in place; the model ends as after its best epoch (the last, where epochs have no criterion).
+    """Trains in place what requires gradients; the model ends as after its best epoch (the last, where epochs have no
+    criterion).
 
     lengths: the tokens of each row, for batches by length.
 
-    Raises BadInput where the loss stops being a number, within `WINDOW` updates of it.
+    Raises BadInput where nothing requires gradients, and where the loss stops being a number, within `WINDOW` updates of it.
     """
     device = next(model.parameters()).device
     torch.manual_seed(seed)
-    optimizer = FusedAdamW(model.parameters(), recipe.lr, recipe.betas, recipe.eps, recipe.weight_decay)
+    parameters = list(trained(model).values())
+    if not parameters:
+        raise BadInput("nothing of this model trains: its method, or its choice of parts, leaves no parameter to train")
+    optimizer = FusedAdamW(parameters, recipe.lr, recipe.betas, recipe.eps, recipe.weight_decay)
     per_epoch = math.ceil(rows / recipe.batch_size)
     total = min(per_epoch * recipe.epochs, recipe.max_updates or per_epoch * recipe.epochs)
     history, update, best, window = History(), 0, None, []
     if state := checkpoints.load():
-        update, best, window = _restore(state, model, optimizer, history)
+        update, best, window = _restore(state, model, optimizer, history, device)
     started = time.monotonic() - history.seconds
     order_of: tuple[int, np.ndarray] = (-1, np.empty(0))
     model.train()
@@ -111,7 +114,7 @@ def train(
                 loss = loss_of(chosen)
             loss.backward()
             if recipe.clip:
-                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
             optimizer.step()
             optimizer.zero_grad()
             window.append(loss.detach())
@@ -126,13 +129,18 @@ def train(
             if ends:
                 best = _end_epoch(model, epoch + 1, at_epoch_end(), history, best)
                 model.train()
-            if update < total and checkpoints.due() and _is_finite(model):
+            if update < total and checkpoints.due() and _is_finite(parameters):
                 history.seconds = time.monotonic() - started
-                checkpoints.save(update, _state(model, optimizer, history, update, best, window))
+                checkpoints.save(update, _state(model, optimizer, history, update, best, window, device))
     history.seconds = time.monotonic() - started
     if best is not None:
-        model.load_state_dict(best)
+        _put_back(model, best)
     return history
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that training moves, by name: those that require gradients."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def epoch_order(rows: int, seed: int, epoch: int, recipe: Recipe, lengths: np.ndarray | None = None) -> np.ndarray:
@@ -177,12 +185,12 @@ def _checked_mean(window: list[Tensor], update: int, lr: float, batch: int) -> f
     return float(losses.mean())
 
 
-def _is_finite(model: GPT2Model) -> bool:
+def _is_finite(parameters: list[nn.Parameter]) -> bool:
     """Whether all weights are numbers: a run that went on from others could only fail again."""
-    return all(bool(parameter.isfinite().all()) for parameter in model.parameters())
+    return all(bool(parameter.isfinite().all()) for parameter in parameters)
 
 
-def _end_epoch(model: GPT2Model, epoch: int, facts: dict[str, Any], history: History, best: dict | None) -> dict | None:
+def _end_epoch(model: nn.Module, epoch: int, facts: dict[str, Any], history: History, best: dict | None) -> dict | None:
     """Notes the epoch's facts; returns a copy of the weights where its criterion is the best so far."""
     history.epochs.append({"epoch": epoch, **facts})
     shown = ", ".join(f"{name} {value:.4f}" for name, value in facts.items() if isinstance(value, float))
@@ -191,15 +199,21 @@ def _end_epoch(model: GPT2Model, epoch: int, facts: dict[str, Any], history: His
     if criteria[-1] <= max(criteria[:-1], default=-math.inf):
         return best
     history.best_epoch = epoch
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    return {name: tensor.detach().clone() for name, tensor in trained(model).items()}
 
 
-def _state(model, optimizer, history, update, best, window) -> dict[str, Any]:
+@torch.no_grad()
+def _put_back(model: nn.Module, weights: dict[str, Tensor]) -> None:
+    for name, parameter in trained(model).items():
+        parameter.copy_(weights[name])
+
+
+def _state(model, optimizer, history, update, best, window, device) -> dict[str, Any]:
     return {
-        "model": model.state_dict(),
+        "model": {name: parameter.detach() for name, parameter in trained(model).items()},
         "optimizer": optimizer.state_dict(),
         "random": torch.get_rng_state(),
-        "random_cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "random_of_device": None if device.type == "cpu" else torch.get_device_module(device).get_rng_state(),
         "update": update,
         "best": best,
         "window": [loss.cpu() for loss in window],
@@ -207,12 +221,11 @@ def _state(model, optimizer, history, update, best, window) -> dict[str, Any]:
     }
 
 
-def _restore(state, model, optimizer, history) -> tuple[int, dict | None, list[Tensor]]:
-    model.load_state_dict(state["model"])
+def _restore(state, model, optimizer, history, device) -> tuple[int, dict | None, list[Tensor]]:
+    _put_back(model, state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
-    if state["random_cuda"] is not None:
-        torch.cuda.set_rng_state(state["random_cuda"])
+    if state["random_of_device"] is not None:
+        torch.get_device_module(device).set_rng_state(state["random_of_device"])
     vars(history).update(state["history"])
-    device = next(model.parameters()).device
     return state["update"], state["best"], [loss.to(device) for loss in state["window"]]

@@ -1,4 +1,4 @@
-"""Pretraining of a toy GPT-2 on lines of text, by next-token prediction over real tokens only."""
+"""Pretraining of a small model on lines of text, by next-token prediction over real tokens only."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from carryover.data.tokenizer import end_of_text, read_lines
-from carryover.models.gpt2 import GPT2Model
-from carryover.models.losses import tied_cross_entropy, tied_lookup
+from carryover.models.interface import LanguageModel
 from carryover.models.packing import move, pack
 from carryover.runtime.errors import BadInput
 from carryover.training.checkpoints import Checkpoints
@@ -58,15 +57,13 @@ class TextDataset:
         return training, held_out
 
 
-def next_token_loss(model: GPT2Model, lines: Sequence[np.ndarray]) -> Tensor:
+def next_token_loss(model: LanguageModel, lines: Sequence[np.ndarray]) -> Tensor:
     """The mean over all real tokens but each line's first of -log p(token | those before), in nats."""
     device = next(model.parameters()).device
     lines = [line for line in lines if len(line) > 1] or [np.repeat(lines[0][:1], 2)]
     batch = pack([line[:-1] for line in lines]).to(device)
     targets = move(torch.from_numpy(np.concatenate([line[1:] for line in lines])), device)
-    tokens, weight = tied_lookup(model.token_embedding.weight, batch.ids)
-    hidden = model.encode_packed(model.place(tokens, batch.positions), batch)
-    return tied_cross_entropy(hidden.float(), weight, targets)
+    return model.next_token_loss(batch, targets)
 
 
 def published_losses(curve: Sequence[dict[str, float]], data: TextDataset) -> np.ndarray:
@@ -82,7 +79,7 @@ def published_losses(curve: Sequence[dict[str, float]], data: TextDataset) -> np
 
 
 @torch.no_grad()
-def validation_loss(model: GPT2Model, data: TextDataset, batch_size: int = 32) -> float:
+def validation_loss(model: LanguageModel, data: TextDataset, batch_size: int = 32) -> float:
     """`next_token_loss` over all lines together, without dropout."""
     model.eval()
     total, tokens = 0.0, 0
@@ -96,7 +93,7 @@ def validation_loss(model: GPT2Model, data: TextDataset, batch_size: int = 32) -
 
 
 def pretrain(
-    model: GPT2Model, data: TextDataset, held_out: TextDataset, recipe: Recipe, seed: int, checkpoints: Checkpoints
+    model: LanguageModel, data: TextDataset, held_out: TextDataset, recipe: Recipe, seed: int, checkpoints: Checkpoints
 ) -> tuple[History, dict[str, Any]]:
     """Trains in place. Returns the history, each epoch with its validation loss, and the final measures in nats."""
 
