@@ -16,14 +16,16 @@ include: "workflow/rules/predict.smk"
 include: "workflow/rules/fertility.smk"
 include: "workflow/rules/select.smk"
 include: "workflow/rules/plan.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/paper.smk"
 
 
 for chapter in CHAPTERS:
 
     include: f"workflow/chapters/{chapter}/rules.smk"
+
+
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/paper.smk"
 
 
 # On a cluster these run where Snakemake does: they need the internet, or less time than a place in the queue.

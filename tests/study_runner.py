@@ -23,7 +23,8 @@ def snakemake(directory: Path, *arguments: str, **environment: str) -> subproces
     """Runs Snakemake there; output and errors together in `stdout`."""
     # What is asked for comes first: some options take all that follows them.
     limits = [] if "--resources" in arguments else ["--resources", "gpu=0"]
-    command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", *limits]
+    cores = [] if "--cores" in arguments else ["--cores", "2"]
+    command = [sys.executable, "-m", "snakemake", *arguments, *cores, *limits]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("CARRYOVER")}
     return subprocess.run(
         command, cwd=directory, env={**inherited, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
