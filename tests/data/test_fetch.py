@@ -298,6 +298,7 @@ def test_the_first_one_seen_is_recorded_and_held_to(server, get):
         get(f"{server.url}/file.zip", [], first_use=True)
     assert nothing_is_there(get)
     assert yaml.safe_load(get.lock.read_text())["sub/file.zip"] == SHA
+    assert not list(get.lock.parent.glob("*lock.yaml.*"))  # what held it while it was written is gone
 
 
 def test_an_accepted_file_is_not_the_first_one_seen(server, get):

@@ -102,7 +102,7 @@ class Cluster:
                 process.wait()
 
     def succeeds(self, *command: str) -> bool:
-        """Whether a command works; raises RuntimeError with its last words where a daemon has ended."""
+        """Whether a command works; raises RuntimeError with its last message where a daemon has ended."""
         for name, process in self.processes.items():
             if process.poll() is not None:
                 raise RuntimeError(f"{name} ended: {(self.directory / f'{name}.out').read_text()[-1000:]}")

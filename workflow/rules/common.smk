@@ -13,7 +13,7 @@ from carryover.planning import runs
 from carryover.runtime import locks
 from carryover.planning.config import recipe_of, resolve
 from carryover.planning.schema import chapters_in_use, load_schema
-from carryover.runtime.redaction import discreet
+from carryover.runtime.redaction import redact
 from carryover.runtime.errors import BadInput
 from carryover.data.fetch import MIRROR, locate, remedy, unreachable
 from carryover.planning.keys import make_key
@@ -185,7 +185,7 @@ onstart:
         locate(file["path"], file["url"], os.environ.get(MIRROR)) for file in needed if not file["url"].startswith("mini:")
     ]
     if lacking := unreachable(sources):
-        sys.exit(discreet(f"error: cannot reach {', '.join(lacking)}; {remedy()}"))
+        sys.exit(redact(f"error: cannot reach {', '.join(lacking)}; {remedy()}"))
     # SLURM's own logs lie with their study. A profile does not know its name, and settings are not yet there above.
     if getattr(workflow.executor_settings, "logdir", "") is None:
         workflow.scheduler._executor.slurm_logdir = Path(RESULTS, "logs", "slurm").resolve()

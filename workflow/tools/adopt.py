@@ -20,7 +20,7 @@ import yaml
 
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
-from carryover.runtime.redaction import discreet
+from carryover.runtime.redaction import redact
 from tools.listing import ROOT, Listed, dry_run, run_snakemakes
 
 LOCK = "config.lock.yaml"
@@ -51,15 +51,15 @@ class Results:
         if record is None:
             yield f"{job.provenance} is not there or not readable, so nobody knows how it was made"
             return
-        yield from differences(record["key"], json.loads(discreet(job.option("key"))))
-        read = {discreet(path): path for path in job.inputs}
+        yield from differences(record["key"], json.loads(redact(job.option("key"))))
+        read = {redact(path): path for path in job.inputs}
         if other := sorted(set(record["inputs"]) ^ set(read)):
             yield f"it reads other files than it did: {other[0]}"
         for name, path in read.items():
             yield from self._input_faults(path, record["inputs"].get(name))
         for path in job.outputs:
             here = path != job.provenance and (self.directory / path).exists()
-            if here and self.sha256(path) != record["outputs"].get(discreet(path)):
+            if here and self.sha256(path) != record["outputs"].get(redact(path)):
                 yield f"{path} is not the file that was written: its sha256 is another"
 
     def _input_faults(self, path: str, recorded: str | None) -> Iterator[str]:
@@ -77,8 +77,8 @@ class Results:
     def _accepted(self, maker: Listed, path: str) -> set[str]:
         """The checksums that a file which is gone may have had: the recorded one; of a download, those that the study takes."""
         record = self._record(maker)
-        if record is not None and not next(differences(record["key"], json.loads(discreet(maker.option("key")))), ""):
-            return {record["outputs"].get(discreet(path))}
+        if record is not None and not next(differences(record["key"], json.loads(redact(maker.option("key")))), ""):
+            return {record["outputs"].get(redact(path))}
         locked = self.directory / LOCK
         known = (yaml.safe_load(locked.read_text(encoding="utf-8")) or {}) if locked.exists() else {}
         config = maker.key["config"]

@@ -60,7 +60,7 @@ class Listed:
 def dry_run(directory: Path, arguments: Sequence[str]) -> list[Listed]:
     """The jobs that Snakemake would run in this copy of the project, without `all`, in its order.
 
-    arguments: targets before options. Raises BadInput with Snakemake's last words where it refuses.
+    arguments: targets before options. Raises BadInput with Snakemake's message where it refuses.
     """
     (answer,) = dry_runs(directory, [arguments])
     if isinstance(answer, str):
@@ -69,7 +69,7 @@ def dry_run(directory: Path, arguments: Sequence[str]) -> list[Listed]:
 
 
 def dry_runs(directory: Path, questions: Iterable[Sequence[str]], at_once: int = 2) -> Iterator[list[Listed] | str]:
-    """For each list of arguments in turn the jobs that Snakemake would run, or its last words where it refuses."""
+    """For each list of arguments in turn the jobs that Snakemake would run, or its message where it refuses."""
     # A profile may ask for quiet about rules, which would leave nothing to read: another kind of quiet takes its place.
     asked = ([*arguments, "--dry-run", "--printshellcmds", "--quiet", "host", "--cores", "2"] for arguments in questions)
     for status, text in run_snakemakes(directory, asked, at_once):

@@ -7,6 +7,7 @@ and held to it from then on.
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
@@ -18,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import requests
 import yaml
-from filelock import FileLock, SoftFileLock
+from filelock import SoftFileLock
 
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
@@ -163,17 +164,23 @@ def _receive(response: requests.Response, partial: Path, have: int) -> None:
 
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
-    """Nobody else is in here with this file; on a file system without locks, by a file that says so."""
-    held = FileLock(f"{lock}.lock")
+    """Nobody else is in here with this file: by a lock on its folder, which leaves no file behind.
+
+    On a file system without locks by a file that says so, and that is removed again.
+    """
+    folder = os.open(lock.parent, os.O_RDONLY)
+    held = None
     try:
-        held.acquire()
-    except OSError:
-        held = SoftFileLock(f"{lock}.softlock")
-        held.acquire()
-    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        except OSError:
+            held = SoftFileLock(f"{lock}.softlock")
+            held.acquire()
         yield
     finally:
-        held.release()
+        if held:
+            held.release()
+        os.close(folder)
 
 
 def _verify(relative: str, source: str, found: str, accepted: Sequence[str], first_use: bool, lock: Path) -> None:

@@ -30,7 +30,7 @@ from typing import Any
 from carryover.runtime import files, signals
 from carryover.runtime.errors import BadInput
 from carryover.runtime.heartbeat import start_heartbeat
-from carryover.runtime.redaction import discreet
+from carryover.runtime.redaction import redact
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "snakemake")
 OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory")  # torch's errors are RuntimeErrors
@@ -85,10 +85,10 @@ def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: It
     )
     started, clock = datetime.now(UTC), time.monotonic()
     try:
-        _bring_to_the_present(path for paths in job.inputs.values() for path in paths)
+        _correct_clock_skew(path for paths in job.inputs.values() for path in paths)
         work(job)
         if arguments.provenance:
-            files.write_json(arguments.provenance, _discreet(_provenance(job, started, time.monotonic() - clock)))
+            files.write_json(arguments.provenance, _redacted(_provenance(job, started, time.monotonic() - clock)))
         signals.silence()
     except BadInput as error:
         _fail(str(error), arguments.log, debug=arguments.debug)
@@ -116,18 +116,18 @@ def _parse(inputs: list[str], outputs: list[str]) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _bring_to_the_present(paths: Iterable[Path]) -> None:
-    """Sets back the time of files from a machine whose clock is ahead: Snakemake throws away what is older than its inputs."""
+def _correct_clock_skew(paths: Iterable[Path]) -> None:
+    """Sets modification times that lie in the future to now: Snakemake throws away outputs that are older than their inputs."""
     for path in paths:
         with suppress(OSError):
             if path.stat().st_mtime > time.time() + 1:
                 os.utime(path)
-                log.info("%s came from the future (a clock is ahead); its time is set to now", path)
+                log.info("%s: clock skew, its modification time lies in the future; set to now", path)
 
 
-class _Discreet(logging.Formatter):
+class _RedactingFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return discreet(super().format(record))
+        return redact(super().format(record))
 
 
 def _log_to(path: Path | None) -> None:
@@ -140,7 +140,7 @@ def _log_to(path: Path | None) -> None:
         except OSError as error:
             sys.exit(f"error: cannot write the log {path}: {error.strerror or error}")
     for handler in handlers:
-        handler.setFormatter(_Discreet("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+        handler.setFormatter(_RedactingFormatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
     logging.basicConfig(level=logging.INFO, handlers=handlers)
     for chatty in ("urllib3", "matplotlib", "fontTools"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -179,8 +179,8 @@ def _provenance(job: Job, started: datetime, seconds: float) -> dict[str, Any]:
     }
 
 
-def _discreet(facts: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(discreet(json.dumps(facts, ensure_ascii=False)))
+def _redacted(facts: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(redact(json.dumps(facts, ensure_ascii=False)))
 
 
 def _device() -> str:

@@ -20,7 +20,7 @@ class Progress:
     def __init__(self, name: str, total: int, done: int = 0) -> None:
         self.name, self.total, self.done = name, total, done
         self._bar = tqdm(total=total, initial=done, desc=name, leave=False, disable=not (sys.stderr and sys.stderr.isatty()))
-        self._started = self._spoke = time.monotonic()
+        self._started = self._logged = time.monotonic()
         self._from = done
 
     def advance(self, n: int = 1, **values: float) -> None:
@@ -28,8 +28,8 @@ class Progress:
         self.done += n
         self._bar.update(n)
         now = time.monotonic()
-        if now - self._spoke >= SECONDS_BETWEEN_LINES:
-            self._spoke = now
+        if now - self._logged >= SECONDS_BETWEEN_LINES:
+            self._logged = now
             rate = (self.done - self._from) / (now - self._started)
             shown = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
             left = (self.total - self.done) / rate if rate else float("inf")

@@ -1,4 +1,4 @@
-"""What must not be told: the home directory and secrets, wherever a text leaves the job (its log, its provenance)."""
+"""Redaction: the home directory and secrets are taken out of every text that leaves a job (its log, its provenance)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHORTEST_SECRET = 8  # a shorter value would hide ordinary words
 IN_URL = re.compile(r"(?<=://)[^/\s@\"']+@")  # user and password
 
 
-def discreet(text: str) -> str:
+def redact(text: str) -> str:
     """The text with `~` for the home directory, and `***` for logins in URLs and values of variables that name secrets."""
     for secret in _secrets():
         text = text.replace(secret, "***")
