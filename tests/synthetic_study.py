@@ -229,6 +229,7 @@ def make_tables(study: Path, config: dict[str, object] = CONFIG) -> dict[str, pd
         "proposal": sorted(study.glob("select/proposal.json")),
         "parity": sorted(study.glob("parity/*.json")),
         "generations": sorted(study.glob("generate/generations.json")),
+        "languages": [ROOT / "data/languages.csv"],
     }
     functions = CHAPTER.functions(Table)
     config = config | {"tables": functions, "parts": parts({"transfer": functions.values()})}

@@ -9,6 +9,7 @@ from chapters.transfer.sources import Records, TransferStudy
 
 def work(job: Job) -> None:
     config = job.config
+    known = records.read_csv(job.input("languages"))
     named = ("corpus", "tokens", "parity", "proposal", "generations")
     read = {name: [records.read_json(path) for path in job.inputs[name]] for name in named}
     pretraining = {path.parent.name: records.read_json(path) for path in job.inputs["pretrain"]}
@@ -29,10 +30,11 @@ def work(job: Job) -> None:
             pretraining_curves=curves,
             finetuning_curves=predictions.read_curves(job.inputs["curves"]),
         ),
+        scripts=dict(zip(known["language"], known["script"], strict=True)),
     )
     write_tables(job, study)
 
 
 if __name__ == "__main__":
     inputs = ["predictions", "training", "curves", "fertility", "published", "corpus", "tokens", "pretrain"]
-    run_job(work, inputs=[*inputs, "pretraining_curves", "proposal", "parity", "generations"], outputs=["tables"])
+    run_job(work, inputs=[*inputs, "pretraining_curves", "proposal", "parity", "generations", "languages"], outputs=["tables"])

@@ -9,17 +9,20 @@ from scipy import stats
 
 from carryover.analysis.claims import COLUMNS, CONTRADICTED, SUPPORTED, UNDECIDED, Results, claims_of, deciding_tests, verdicts
 from carryover.analysis.comparison import ABOVE, NO_EVIDENCE
+from carryover.analysis.predictions import Asked, Cell, Model
 from carryover.analysis.published import COMPARABLE
 from carryover.analysis.records import read_csv
 from carryover.metrics.bootstrap import Settings
 from chapters.transfer import claims
-from synthetic_study import ROOT
+from chapters.transfer.retention import kept
+from synthetic_study import ROOT, make_tables, write_study
 
 CLAIMS = read_csv(ROOT / "data/published/claims.csv")
 TESTS = deciding_tests(claims)
 LANGUAGES = read_csv(ROOT / "data/languages.csv").set_index("language")["script"].to_dict()
 LATIN = [code for code, script in LANGUAGES.items() if script == "Latin" and code != "en"]
 OTHER = [code for code, script in LANGUAGES.items() if script != "Latin"]
+SETTINGS = Settings(0.95, 2000, 0)
 TOY = "not comparable: a toy model"
 CHANCE, SE, N = 1 / 3, 0.005, 5010
 WORDS = dict(zip(LANGUAGES, np.linspace(1.1, 9.5, len(LANGUAGES)), strict=True))
@@ -85,7 +88,7 @@ def counts(train: int, *splits: str) -> pd.DataFrame:
     return pd.DataFrame([{"language": "en", "split": split, "rows": rows[split]} for split in splits or rows])
 
 
-def kept(share: float | None) -> pd.DataFrame:
+def retained(share: float | None) -> pd.DataFrame:
     ends = {"share": np.nan} if share is None else {"share": share, "share_low": share - 0.03, "share_high": share + 0.03}
     refused = "the lead is not clear of 0" if share is None else None
     return pd.DataFrame([{"regime": "zero-shot", "language": code, "n": N, "refused": refused} | ends for code in ("es", "th")])
@@ -137,7 +140,7 @@ def two_joint(gap: float) -> dict[str, pd.DataFrame]:
 
 
 def equal_effort(criterion: str, code: str, gap: float | None) -> pd.DataFrame:
-    row = {"matched_on": criterion, "language": code} | changed(gap or 0) | {"missing": np.nan}
+    row = {"equal_in": criterion, "language": code} | changed(gap or 0) | {"missing": np.nan}
     return pd.DataFrame([row if gap is not None else row | {"difference": np.nan, "missing": "a run"}])
 
 
@@ -178,7 +181,7 @@ PLANTED: dict[str, tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], dict[
     "arabic_and_greek_are_worst": tuple(
         {"zero_shot": zero_shot(of)} for of in (flat(0.40, ar=0.34, el=0.34), flat(0.34, ar=0.40, el=0.40), flat(0.334))
     ),
-    "most_of_the_lead_is_kept": tuple({"retention": kept(share)} for share in (0.95, 0.6, None)),
+    "most_of_the_lead_is_kept": tuple({"retention": retained(share)} for share in (0.95, 0.6, None)),
     "fertility_is_as_published": tuple(
         {"fertility": fertility(GROUPED, "train", *of)} for of in ((COMPARABLE, 0.004), (COMPARABLE, 0.3), (TOY, 0.0))
     ),
@@ -220,10 +223,10 @@ PLANTED: dict[str, tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], dict[
     "own_models_beat_the_joint_model": tuple(joint({"es": gap, "hi": gap}, "own model") for gap in (-0.03, 0.03, 0.001)),
     "many_models_cost_more": ({"one_or_many": sizes(1500)}, {"one_or_many": sizes(400)}, {"one_or_many": sizes(1).iloc[:0]}),
     "joint_model_helps_costly_languages": tuple(
-        COSTLY | {"matched": equal_effort(EXAMPLES, "th", gap)} for gap in (0.03, -0.03, None)
+        COSTLY | {"equal_effort": equal_effort(EXAMPLES, "th", gap)} for gap in (0.03, -0.03, None)
     ),
     "joint_model_costs_strong_languages": tuple(
-        STRONG | {"matched": equal_effort(UPDATES, "es", gap)} for gap in (-0.03, 0.03, None)
+        STRONG | {"equal_effort": equal_effort(UPDATES, "es", gap)} for gap in (-0.03, 0.03, None)
     ),
     "joint_model_is_nearly_as_good": tuple(STRONG | joint({"es": gap}, "own model") for gap in (-0.02, -0.2, -0.05)),
     "more_languages_cost_accuracy": tuple(two_joint(gap) for gap in (-0.03, 0.03, 0.001)),
@@ -231,7 +234,7 @@ PLANTED: dict[str, tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame], dict[
 
 
 def results(tables: dict[str, pd.DataFrame]) -> Results:
-    return Results("toy", tables, LANGUAGES, "en", Settings(0.95, 2000, 0))
+    return Results("toy", tables, LANGUAGES, "en", SETTINGS)
 
 
 @pytest.mark.parametrize("name", sorted(TESTS))
@@ -259,7 +262,68 @@ def test_where_nothing_carries_over_there_is_nothing_to_relate():
 
 def test_a_claim_about_another_model_is_left_open_and_decided_for_its_own():
     rows = claims_of(CLAIMS[CLAIMS["test"] == "most_of_the_lead_is_kept"], "transfer")
-    tables = {"retention": kept(0.6)}
+    tables = {"retention": retained(0.6)}
     for model, verdict in (("toy", UNDECIDED), ("qwen2.5-0.5b", CONTRADICTED)):
-        found = Results(model, tables, LANGUAGES, "en", Settings(0.95, 2000, 0))
+        found = Results(model, tables, LANGUAGES, "en", SETTINGS)
         assert [row["verdict"] for row in verdicts(rows, TESTS, found)] == [verdict]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_tables(write_study(tmp_path_factory.mktemp("study")))
+
+
+def test_the_table_has_every_claim_and_its_verdict(made):
+    table = made["claims"]
+    assert table["claim"].tolist() == [row["claim"] for row in claims_of(CLAIMS, "transfer")]
+    assert set(table["verdict"]) == {SUPPORTED, CONTRADICTED, UNDECIDED}
+    assert table["why"].notna().all() and table[table["verdict"] != UNDECIDED]["numbers"].notna().all()
+    carried = table[table["test"] == "some_languages_carry_over"].iloc[0]
+    assert carried["verdict"] == SUPPORTED and carried["n"] == 900 and carried["numbers"].startswith(("es +", "de +"))
+
+
+def test_the_share_of_the_lead_is_that_of_the_accuracies(made):
+    table, accuracy = made["retention"], made["zero_shot"].set_index("language")
+    row = table[(table["regime"] == "zero-shot") & (table["language"] == "es")].iloc[0]
+    lead, source = (accuracy.loc[code, "accuracy"] - accuracy.loc[code, "chance"] for code in ("es", "en"))
+    assert row["share"] == pytest.approx(lead / source, rel=1e-4)
+    assert row["share_low"] < row["share"] < row["share_high"]
+    assert (row["share_high"] - row["share_low"]) == pytest.approx(2 * 1.96 * SPREAD / source, rel=0.35)
+    constant = table[(table["regime"] == "zero-shot") & (table["language"] == "th")].iloc[0]
+    assert constant["share"] == 0  # it answers one label to everything
+
+
+SPREAD = (0.24 * 2 / 3 / 900) ** 0.5 * 1.15  # of an accuracy of two seeds near 0.45, by three rows a premise
+
+
+def cell(right: np.ndarray, pair_id: np.ndarray | None = None) -> Cell:
+    """A model that answers these rows rightly, three to a premise."""
+    n = len(right)
+    label = np.tile([0, 1, 2], n // 3)
+    predicted = np.where(right, label, (label + 1) % 3)
+    logp = np.log(np.eye(3)[predicted] * 0.8 + 0.1).astype(np.float32)[None]
+    place = np.arange(n) if pair_id is None else pair_id
+    model = Model("toy", "full", "baseline", "en")
+    return Cell(model, Asked("full", "test", "es"), (0,), place, np.arange(n) // 3, label, logp, predicted[None])
+
+
+def test_no_share_without_a_lead_and_none_of_other_rows():
+    rng = np.random.default_rng(1)
+    good, guessed = cell(rng.random(900) < 0.7), cell(np.tile([True, False, False], 300))
+    assert "not clear of 0" in kept(good, guessed, SETTINGS)["refused"]
+    assert "share" in kept(guessed, good, SETTINGS)
+    assert "translations" in kept(good, cell(rng.random(900) < 0.7, np.arange(900) + 1000), SETTINGS)["refused"]
+
+
+def test_intervals_of_shares_cover_the_truth():
+    """Also where the lead is barely clear of 0, and the two languages are right in the same premises."""
+    rng, covered, runs = np.random.default_rng(2), 0, 0
+    few = Settings(0.95, 400, 0)
+    for _ in range(400):
+        easy = np.repeat(rng.normal(0, 0.15, 100), 3)
+        first, second = (cell(rng.random(300) < np.clip(at + easy, 0, 1)) for at in (0.40, 0.50))
+        if (row := kept(first, second, few)).get("share") is not None:
+            runs += 1
+            covered += row["share_low"] <= (0.40 - CHANCE) / (0.50 - CHANCE) <= row["share_high"]
+    assert runs > 390
+    assert 0.92 <= covered / runs <= 0.98

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from carryover.reporting.formatting import Words, duration, p_value, signed, significant, size, whole
+from carryover.reporting.formatting import MINUS, Words, duration, p_value, signed, significant, size, whole
 
 Row = Mapping[str, Any]
 Cell = tuple[str, Any]  # its text, and the value that it sorts by
@@ -46,7 +47,8 @@ def _offset(row: Row, column: str, words: Words) -> Cell:
     return f"{signed(f'{row[column]:+.3f}')} [{ends[0]} to {ends[1]}]", row[column]
 
 
-def _calibration(row: Row, column: str, words: Words) -> Cell:
+def _percent_interval(row: Row, column: str, words: Words) -> Cell:
+    """A percentage with its interval, whose ends are the columns `<column>_low` and `<column>_high`."""
     return f"{words.percent(row[column])} [{words.ends(row, f'{column}_low', f'{column}_high')}]", row[column]
 
 
@@ -70,6 +72,7 @@ KINDS: dict[str, Callable[[Row, str, Words], Cell]] = {
     "job": lambda row, column, words: (str(row[column]), str(row[column])),  # the row of a job, which other cells lead to
     "mark": lambda row, column, words: ("\N{BLACK CIRCLE}", 1),
     "passage": lambda row, column, words: (str(row[column]), str(row[column])),  # of any language and direction
+    "numbers": lambda row, column, words: (re.sub(r"-(?=\d)", MINUS, row[column]), row[column]),  # text with numbers in it
     "yes": lambda row, column, words: ("yes" if row[column] else "no", int(row[column])),
     "language": _language,
     "count": lambda row, column, words: (whole(row[column]), row[column]),
@@ -83,9 +86,9 @@ KINDS: dict[str, Callable[[Row, str, Words], Cell]] = {
     "accuracy": _accuracy,
     "difference": _difference,
     "offset": _offset,
-    "calibration": _calibration,
+    "percent_interval": _percent_interval,
     "rho": _rho,
     "per_word": _measure("word"),
     "premium": _measure("premium"),
 }
-NUMERIC = set(KINDS) - {"text", "job", "mark", "passage", "language", "yes"}
+NUMERIC = set(KINDS) - {"text", "job", "mark", "passage", "numbers", "language", "yes"}

@@ -167,7 +167,7 @@ def joint(results: Results) -> list[str]:
 
 def matched(results: Results, criterion: str, codes: set[str], **bounds: float) -> Decision:
     """Joint minus single model where both were trained as long, in some languages; or the run that is missing."""
-    table = [row for row in rows(results.tables["matched"], matched_on=criterion) if row["language"] in codes]
+    table = [row for row in rows(results.tables["equal_effort"], equal_in=criterion) if row["language"] in codes]
     fair = [change(row) for row in table if pd.notna(row["difference"])]
     if fair:
         return decide(fair, results.confidence, **bounds)

@@ -32,6 +32,7 @@ rule transfer_tables:
         proposal=[f"{RESULTS}/select/proposal.json"] if ENGLISH else [],
         parity=expand(f"{RESULTS}/parity/{{model}}.json", model=runs.models_in_use(config)),
         generations=f"{RESULTS}/generate/generations.json",
+        languages="data/languages.csv",
     output:
         tables=tables_of("transfer"),
         provenance=f"{RESULTS}/transfer/tables/provenance.json",
@@ -63,4 +64,5 @@ rule transfer_tables:
         " --curves @<(printf '%s\\n' {input.curves:q})"
         " --fertility {input.fertility:q} --published {input.published:q} --corpus {input.corpus:q} --tokens {input.tokens:q}"
         " --pretrain {input.pretrain:q} --pretraining_curves {input.pretraining_curves:q} --proposal {input.proposal:q}"
-        " --parity {input.parity:q} --generations {input.generations:q} --tables {output.tables:q}"
+        " --parity {input.parity:q} --generations {input.generations:q} --languages {input.languages:q}"
+        " --tables {output.tables:q}"

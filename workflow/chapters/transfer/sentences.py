@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from carryover.analysis.claims import CONTRADICTED, SUPPORTED, UNDECIDED
 from carryover.analysis.comparison import ABOVE, NO_EVIDENCE
 from carryover.analysis.study import ENGLISH, JOINT, OWN, ZERO_SHOT
 from carryover.reporting.formatting import SPACE, Words, listing, number_of, p_value, signed, whole
@@ -65,6 +66,21 @@ def zero_shot(tables: Tables, words: Words) -> list[str]:
     if silent and above:
         said.append(f"There is {NO_EVIDENCE} in {words.languages(silent)}.")
     return said + constants(others, words)
+
+
+def retention(tables: Tables, words: Words) -> list[str]:
+    """How much of its lead over chance in English the English model keeps, in the best and the worst language."""
+    found = rows(tables["retention"], regime=ZERO_SHOT)
+    kept = sorted((row for row in found if pd.notna(row["share"])), key=lambda row: -row["share"])
+    if not kept:
+        return [f"How much of the lead is kept cannot be said: {found[0]['refused']}."] if found else []
+    most, least = (
+        f"{words.percent(row['share'])} [{words.ends(row, 'share_low', 'share_high')}] in {words.language(row['language'])}"
+        for row in (kept[0], kept[-1])
+    )
+    if len(kept) == 1:
+        return [f"Of its lead over chance in English it keeps {most}."]
+    return [f"Of its lead over chance in English it keeps most, {most}, and least, {least}."]
 
 
 def own_models(tables: Tables, words: Words) -> list[str]:
@@ -185,3 +201,13 @@ def other_predictors(tables: Tables, words: Words) -> list[str]:
     return [
         f"Of the {len(tested)} relations in the table these survive Holm's correction within their regime: {listing(listed)}."
     ]
+
+
+def claims(tables: Tables, words: Words) -> list[str]:
+    """How many published claims this study supports, contradicts and leaves open."""
+    table = tables["claims"]
+    counts = [(len(rows(table, verdict=verdict)), verdict) for verdict in (SUPPORTED, CONTRADICTED, UNDECIDED)]
+    told = listing([f"{count} {'is' if count == 1 else 'are'} {verdict}" for count, verdict in counts])
+    against = [row["claim"].rstrip(".") for row in rows(table, verdict=CONTRADICTED)]
+    said = [f"Of {number_of(len(table), 'published claim')} about transfer, {told} in this study."]
+    return said + ([f"Contradicted: {'; '.join(against)}."] if against else [])

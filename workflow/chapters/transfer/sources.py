@@ -25,6 +25,7 @@ class Records(NamedTuple):
 
 @dataclass(frozen=True)
 class TransferStudy(Study):
-    """The study, with the records of its stages."""
+    """The study, with the records of its stages, and the script that each language is written in."""
 
     records: Records
+    scripts: dict[str, str]

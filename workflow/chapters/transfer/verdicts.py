@@ -1,0 +1,31 @@
+"""The table of claims: what was published, and what this study's tables say of it, for each model by itself."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from carryover.analysis.claims import Results, claims_of, deciding_tests, verdicts
+from carryover.analysis.study import ENGLISH
+from chapters.transfer import claims as tests
+from chapters.transfer import comparisons, equal_effort, references, tables
+from chapters.transfer.retention import retention
+from chapters.transfer.sources import TransferStudy
+
+NEEDED = (
+    *(tables.zero_shot, tables.fertility, tables.regimes, tables.transfer_matrix, tables.one_or_many, tables.data),
+    *(comparisons.hyperparameters, comparisons.differences, comparisons.correlation, references.per_language),
+    *(equal_effort.equal_effort, retention),
+)
+
+
+def claims(study: TransferStudy) -> pd.DataFrame:
+    """Each published claim about transfer, with its verdict, the numbers that decided it, and why."""
+    made = {make.__name__: make(study) for make in NEEDED}
+    listed = claims_of(study.published["claims"], "transfer")
+    rows = []
+    for model in study.backbones():
+        own = {name: table[table["backbone"] == model] if "backbone" in table else table for name, table in made.items()}
+        results = Results(model, own, study.scripts, ENGLISH, study.settings, study.incomparable)
+        rows += verdicts(listed, deciding_tests(tests), results)
+    columns = ["backbone", "source", "section", "claim", "test", "verdict", "numbers", "n", "why"]
+    return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
