@@ -49,6 +49,23 @@ def test_what_the_readme_names_exists():
         assert made_later or (PROJECT / path).exists(), path
 
 
+@pytest.mark.parametrize("document", ["CONTRIBUTING.md", "CHANGELOG.md", "docs/log.md"])
+def test_what_other_documents_name_exists(document):
+    text = (PROJECT / document).read_text()
+    named = set(re.findall(r"(?:workflow|data|docs|envs)/[\w/.-]*\w", text)) | set(re.findall(r"\]\(([\w/.-]+)\)", text))
+    assert named
+    for path in named:
+        assert (PROJECT / path).exists() or (PROJECT / document).with_name(path).exists(), path
+
+
+def test_the_tree_in_the_readme_is_the_tree():
+    text = (PROJECT / "README.md").read_text()
+    tree = text[text.index("## What lies where") : text.index("## Where each number")]
+    packages = set(re.findall(r"^    ((?:\w+/ *)+)", tree, re.M))
+    named = {name for line in packages for name in re.findall(r"\w+(?=/)", line)}
+    assert named == {path.parent.name for path in (PROJECT / "workflow/carryover").glob("*/__init__.py")}
+
+
 @pytest.mark.parametrize("mirror", ["http://127.0.0.1:9", "/nowhere"])
 def test_without_its_sources_the_published_study_stops_before_anything_runs(tmp_path, mirror):
     directory = clone(tmp_path / "carryover")
