@@ -159,10 +159,11 @@ def start_up(source: Source, size: Size, scratch: Path) -> Check:
     source.train.save(scratch / "train.safetensors")
     recipe = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(RECIPE).items()}
     config = {"recipe": {**recipe, "dropout": 0.1, "view": "full"}, "languages": ["en"], "seed": 0, "threads": 2}
-    arguments = ["--key", json.dumps({"config": config}), "--backbone", str(scratch / "model/config.json")]
-    arguments += ["--train", str(scratch / "train.safetensors"), "--dev", str(scratch / "train.safetensors")]
-    arguments += ["--model", str(scratch / "out/config.json"), "--curve", str(scratch / "out/curve.csv")]
-    arguments += ["--scratch", str(scratch / "unfinished")]
+    arguments = ["--key", json.dumps({"config": config}), "--scratch", str(scratch / "unfinished")]
+    arguments += ["--inputs", *(str(scratch / name) for name in ("model/config.json", "train.safetensors", "train.safetensors"))]
+    arguments += ["--input-names", str({"model": (0, None), "train": (1, None), "dev": (2, None)})]
+    arguments += ["--outputs", *(str(scratch / "out" / name) for name in ("config.json", "curve.csv"))]
+    arguments += ["--output-names", str({"model": (0, None), "curve": (1, None)})]
     seconds = []
     for _ in range(size.rounds):
         os.environ["CARRYOVER_BENCH_STARTED"] = str(time.time())

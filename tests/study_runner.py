@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "downloads", "__pycache__", ".*_cache")
@@ -29,6 +30,19 @@ def snakemake(directory: Path, *arguments: str, **environment: str) -> subproces
     return subprocess.run(
         command, cwd=directory, env={**inherited, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+
+
+def job_arguments(inputs: dict[str, Any], outputs: dict[str, Any]) -> list[str]:
+    """The part of a script's command line that names its files. inputs, outputs: a path, or a list of them, by name."""
+    words = []
+    for kind, named in (("input", inputs), ("output", outputs)):
+        paths, spans = [], {}
+        for name, given in named.items():
+            several = list(given) if isinstance(given, list | tuple) else [given]
+            spans[name] = (len(paths), len(paths) + len(several))
+            paths += map(str, several)
+        words += [f"--{kind}s", *paths, f"--{kind}-names", str(spans)]
+    return words
 
 
 def planned(directory: Path, *arguments: str) -> dict[str, int]:

@@ -19,6 +19,7 @@ import pandas as pd
 from carryover.analysis.records import read_csv
 from carryover.reporting.chapters import FILE, FOLDER, Figure, Table, read_chapter
 from carryover.reporting.functions import parts
+from study_runner import job_arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ["en", "es", "de", "ar", "th"]
@@ -187,8 +188,7 @@ def proposal() -> dict[str, object]:
 def run_script(name: str, config: dict[str, object], inputs: dict[str, list[Path]], outputs: dict[str, list[Path]]) -> None:
     """Runs a script as a rule does. Fails with its last lines."""
     command = [sys.executable, str(ROOT / f"workflow/scripts/{name}.py"), "--key", json.dumps({"config": config, "code": "0"})]
-    for option, paths in (inputs | outputs).items():
-        command += [f"--{option}", *map(str, paths)]
+    command += job_arguments(inputs, outputs)
     command += ["--provenance", str(next(iter(outputs.values()))[0].parent / "provenance.json")]
     done = subprocess.run(
         command,

@@ -40,7 +40,7 @@ sections:
 MADE.append(f"{RESULTS}/little/tables/provenance.json")
 
 
-rule little_tables:
+use rule job as little_tables with:
     input:
         languages="data/languages.csv",
     output:
@@ -49,10 +49,7 @@ rule little_tables:
     log:
         f"{RESULTS}/logs/little_tables.log",
     params:
-        key=key("little_tables", **config["little"], **functions_of("little")),
-    shell:
-        "python $SCRIPTS/little_tables.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --languages {input.languages:q} --tables {output.tables:q}"
+        **keyed("little_tables", **config["little"], **functions_of("little")),
 """,
     "chapters/little/tables.py": """
 def scripts(source):

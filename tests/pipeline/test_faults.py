@@ -33,7 +33,7 @@ from carryover.runtime.job import Job
 from carryover.runtime.progress import progress
 from carryover.training.checkpoints import Checkpoints
 from carryover.training.finetuning import finetune
-from study_runner import PROJECT
+from study_runner import PROJECT, job_arguments
 
 SCRIPTS = PROJECT / "workflow/scripts"
 MEMBER = "XNLI-MT-1.0/multinli/multinli.train.en.tsv"
@@ -173,12 +173,7 @@ def test_a_log_that_cannot_be_written_is_one_line_or_none(disk, archive, tmp_pat
     arguments = [
         "--log",
         "logs/log",
-        "--archive",
-        str(archive),
-        "--tables",
-        "out/en.train.parquet",
-        "--counts",
-        "out/counts.json",
+        *job_arguments({"archive": archive}, {"tables": "out/en.train.parquet", "counts": "out/counts.json"}),
     ]
     ran = script("corpus", READING, tmp_path, *arguments)
     if state == "full":
@@ -314,12 +309,7 @@ def test_odd_surroundings_change_nothing(tmp_path, surroundings):
         "log",
         "--provenance",
         "p.json",
-        "--archive",
-        "αρχείο.zip",
-        "--tables",
-        "en.train.parquet",
-        "--counts",
-        "c",
+        *job_arguments({"archive": "αρχείο.zip"}, {"tables": "en.train.parquet", "counts": "c"}),
     ]
     command = [sys.executable, str(SCRIPTS / "corpus.py"), "--key", canonical({"config": {**READING, "note": "ไทย"}}), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1", **surroundings}
@@ -332,7 +322,7 @@ def test_odd_surroundings_change_nothing(tmp_path, surroundings):
 
 @pytest.mark.parametrize("closed", [">&- 2>&-", "2>&1 | true"])
 def test_a_job_whose_screen_is_closed_works_on(archive, tmp_path, closed):
-    arguments = ["--log", "log", "--archive", str(archive), "--tables", "en.train.parquet", "--counts", "counts.json"]
+    arguments = ["--log", "log", *job_arguments({"archive": archive}, {"tables": "en.train.parquet", "counts": "counts.json"})]
     command = [sys.executable, str(SCRIPTS / "corpus.py"), "--key", canonical({"config": READING}), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1"}
     subprocess.run(["bash", "-c", f'"$@" {closed}', "-", *command], cwd=tmp_path, env=environment, check=True)

@@ -20,7 +20,7 @@ import yaml
 from carryover.metrics import accuracy
 from carryover.metrics.bootstrap import Settings, cluster_sums, interval, resampled_values
 from carryover.models.gpt2 import GPT2Model
-from study_runner import clone, planned, snakemake
+from study_runner import clone, job_arguments, planned, snakemake
 
 MINI = ("--configfile", "workflow/overlays/mini.yaml")
 CHANCE = 1 / 3
@@ -259,16 +259,13 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_bits(project):
     whole = (project / "results/mini/models/toy/full/baseline/en/seed0/model.safetensors").read_bytes()
     command = [sys.executable, "workflow/scripts/finetune.py"]
     made = json.loads((project / "results/mini/models/toy/full/baseline/en/seed0/provenance.json").read_text())
-    inputs = {"backbone": [], "train": [], "dev": []}
+    inputs = {"model": [], "train": [], "dev": []}
     for path in made["inputs"]:
-        kind = "backbone" if "pretrain" in path else "train" if ".train." in path else "dev"
+        kind = "model" if "pretrain" in path else "train" if ".train." in path else "dev"
         inputs[kind].append(path)
-    for name, paths in inputs.items():
-        command += [f"--{name}", *paths]
     target = "results/mini/scratch/again"
     outputs = {"model": list(MODEL_FILES), "curve": ["curve.csv"], "epochs": ["dev.csv"], "facts": ["training.json"]}
-    for name, names in outputs.items():
-        command += [f"--{name}", *(f"{target}/{file}" for file in names)]
+    command += job_arguments(inputs, {name: [f"{target}/{file}" for file in names] for name, names in outputs.items()})
     command += ["--key", json.dumps(made["key"]), "--scratch", "results/mini/scratch", "--log", f"{target}.log"]
     environment = {**os.environ, "PYTHONPATH": "workflow", "PYTHONSAFEPATH": "1", "CARRYOVER_CHECKPOINT_SECONDS": "1"}
     for wait in (0.2, 0.9):

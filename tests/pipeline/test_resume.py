@@ -18,6 +18,7 @@ from carryover.data import tokenizer
 from carryover.planning.keys import canonical
 from kill_at import PLACES
 from mini_corpus import built
+from study_runner import job_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = Path(__file__).resolve().parent
@@ -42,7 +43,7 @@ class Workshop:
     def command(self, script: str, config: dict, target: str, kill: tuple[str, int] = ("update", 0)) -> list[str]:
         inputs = {
             "finetune": {
-                "backbone": [f"backbone/{name}" for name in MODEL],
+                "model": [f"backbone/{name}" for name in MODEL],
                 "train": ["en.train", "es.train"],
                 "dev": ["en.dev"] * 2,
             },
@@ -57,10 +58,7 @@ class Workshop:
         made = [sys.executable, str(TESTS / "kill_at.py"), *map(str, kill), str(ROOT / f"workflow/scripts/{script}.py")]
         made += ["--key", canonical({"code": "0", "config": config}), "--log", f"{target}.log"]
         made += ["--provenance", f"{target}/provenance.json", *(["--scratch", "scratch"] if script != "predict" else [])]
-        for name, paths in inputs.items():
-            made += [f"--{name}", *paths]
-        for name, names in outputs.items():
-            made += [f"--{name}", *(f"{target}/{file}" for file in names)]
+        made += job_arguments(inputs, {name: [f"{target}/{file}" for file in names] for name, names in outputs.items()})
         return made
 
     def start(self, script: str, config: dict, target: str, kill: Kill, **environment: str) -> tuple[int, str]:

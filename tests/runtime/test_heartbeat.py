@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from carryover.planning.keys import canonical
-from study_runner import PROJECT
+from study_runner import PROJECT, job_arguments
 
 SCRIPT = """
 import signal, time
@@ -35,7 +35,7 @@ def work(job):
     files.write_text(job.output("done"), "done")
 
 
-run_job(work, outputs=["done"])
+run_job(work)
 """
 
 
@@ -45,7 +45,8 @@ def run(tmp_path):
     (tmp_path / "job.py").write_text(SCRIPT)
 
     def call(what: str, minutes: float = 0) -> tuple[int, str]:
-        command = [sys.executable, "job.py", "--key", canonical({"config": what}), "--log", "log", "--done", "done"]
+        command = [sys.executable, "job.py", "--key", canonical({"config": what}), "--log", "log"]
+        command += job_arguments({}, {"done": "done"})
         environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "CARRYOVER_HEARTBEAT_SECONDS": "0.3"}
         process = subprocess.run([*command, "--minutes", str(minutes)], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
         return process.returncode, (tmp_path / "log").read_text()
@@ -83,6 +84,11 @@ def test_a_job_past_its_time_limit_ends_with_one_line(run, tmp_path, what):
 
 
 def test_every_rule_has_a_time_limit_that_its_jobs_are_told():
-    for path in (PROJECT / "workflow/rules").glob("*.smk"):
+    """All are called by one command; what a rule asks for in its place has a time limit too."""
+    called = 0
+    for path in (PROJECT / "workflow").glob("**/*.smk"):
         text = path.read_text()
-        assert text.count("runtime=") == text.count("--minutes {resources.runtime}") == text.count("python $SCRIPTS/"), path
+        assert text.count("**needs(") == text.count("runtime="), path
+        assert text.count("shell:") == text.count("shell:\n        RUN\n") + text.count("shell:\n            RUN\n"), path
+        called += text.count("--minutes {resources.runtime}")
+    assert called == 1

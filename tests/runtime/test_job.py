@@ -11,6 +11,7 @@ import pytest
 
 from carryover.planning.keys import canonical
 from carryover.runtime.job import Job
+from study_runner import job_arguments
 
 LIBRARY = Path(__file__).resolve().parents[2] / "workflow"
 SCRIPT = '''"""A job of the tests."""
@@ -46,7 +47,7 @@ def work(job):
     job.facts["letters"] = len(what)
 
 
-run_job(work, inputs=["text", "more"], outputs=["copy"])
+run_job(work)
 '''
 
 
@@ -59,10 +60,10 @@ def run(tmp_path, monkeypatch):
     (tmp_path / "more.txt").write_text("second")
     paths = {name: tmp_path / "out" / name for name in ("log", "provenance", "copy")}
 
-    def call(what: str, *flags: str, **environment: str):
+    def call(what: str, *flags: str, more=tmp_path / "more.txt", **environment: str):
         command = [sys.executable, str(tmp_path / "job.py"), "--key", canonical({"code": "abc", "config": {"what": what}})]
         command += [f"--{name}={paths[name]}" for name in ("log", "provenance")]
-        command += ["--copy", str(paths["copy"]), "--text", str(tmp_path / "text.txt"), "--more", str(tmp_path / "more.txt")]
+        command += job_arguments({"text": tmp_path / "text.txt", "more": more}, {"copy": paths["copy"]})
         environment = {**os.environ, "PYTHONPATH": str(LIBRARY), **environment}
         return subprocess.run([*command, *flags], capture_output=True, text=True, env=environment, cwd=tmp_path), paths
 
@@ -218,12 +219,15 @@ def test_one_path_is_one_path(job):
 
 def test_more_paths_than_a_command_line_holds_come_by_a_file(run, tmp_path):
     paths = tmp_path / "paths"
-    paths.write_text("".join(f"{tmp_path}/{number:0100d}\n" for number in range(20_000)))
-    made, outputs = run("world", "--more", f"@{paths}")
+    paths.write_text(f"{tmp_path}/text.txt\n" + "".join(f"{tmp_path}/{number:0100d}\n" for number in range(20_000)))
+    listed = ("--inputs", f"@{paths}", "--input-names", str({"text": (0, None), "more": (1, 20_001)}))
+    made, outputs = run("world", *listed)
     assert made.returncode == 0, made.stderr
     assert outputs["copy"].read_text() == "hello world"
-    (tmp_path / "key").write_text(canonical({"code": "abc", "config": {"what": "a" * 200_000}}) + "\n")
+    # A key on one line, although Unicode would end one in it.
+    (tmp_path / "key").write_text(canonical({"code": "abc", "config": {"what": "\u2028" + "a" * 200_000}}) + "\n", "utf-8")
     made, outputs = run("world", "--key", f"@{tmp_path / 'key'}")
-    assert made.returncode == 0 and len(outputs["copy"].read_text()) == 200_006
+    assert made.returncode == 0 and len(outputs["copy"].read_text()) == 200_007
     (tmp_path / "none").write_text("\n")
-    assert run("world", "--more", f"@{tmp_path / 'none'}")[0].returncode == 0
+    assert run("world", "--outputs", f"@{tmp_path / 'none'}", "--output-names", "{}")[0].returncode == 1
+    assert run("world", more=[])[0].returncode == 0

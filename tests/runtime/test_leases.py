@@ -167,10 +167,12 @@ rule all:
     input: expand("{n}.done", n=range(5))
 
 rule work:
-    output: "{n}.done"
+    output: done="{n}.done"
     log: "{n}.log"
     resources: gpu=1
-    shell: "PYTHONPATH=LIBRARY PYTHON job.py --key '{{\\"config\\":null}}' --log {log} --gpu {resources.gpu} --done {output}"
+    shell:
+        "PYTHONPATH=LIBRARY PYTHON job.py --key '{{\\"config\\":null}}' --log {log} --gpu {resources.gpu}"
+        " --outputs {output.done} --output-names {output._names:q}"
 """
 JOB = """
 import os, time
@@ -186,7 +188,7 @@ def work(job):
     files.write_text(job.output("done"), f"{','.join(own) or 'cpu'} {began} {time.time()}")
 
 
-run_job(work, outputs=["done"])
+run_job(work)
 """
 
 

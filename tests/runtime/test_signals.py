@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from carryover.planning.keys import canonical
+from study_runner import job_arguments
 
 LIBRARY = Path(__file__).resolve().parents[2] / "workflow"
 SCRIPT = """
@@ -37,7 +38,7 @@ def work(job):
                 kept.save(update + 1, {"update": update + 1})
     files.write_text(job.output("copy"), "done")
 
-run_job(work, inputs=["text"], outputs=["copy"])
+run_job(work)
 """
 
 
@@ -56,7 +57,13 @@ def start(tmp_path):
 
     def call(what: str) -> subprocess.Popen:
         command = [sys.executable, "job.py", "--key", canonical({"code": "abc", "config": what}), "--log", "log"]
-        command += ["--provenance", "provenance", "--scratch", "scratch", "--text", "text.txt", "--copy", "out/copy"]
+        command += [
+            "--provenance",
+            "provenance",
+            "--scratch",
+            "scratch",
+            *job_arguments({"text": "text.txt"}, {"copy": "out/copy"}),
+        ]
         environment = {**os.environ, "PYTHONPATH": str(LIBRARY)}
         process = subprocess.Popen(
             command,

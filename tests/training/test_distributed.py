@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from carryover.planning.keys import canonical
 from carryover.runtime import leases
 from carryover.runtime.devices import VISIBLE
-from study_runner import PROJECT
+from study_runner import PROJECT, job_arguments
 
 RECIPE = {"lr": 1e-3, "batch_size": 4, "epochs": 3, "weight_decay": 0.01, "betas": [0.9, 0.999], "eps": 1e-6, "warmup": 0.1}
 RECIPE |= {
@@ -52,9 +52,10 @@ def start(study: Path, out: str, gpus: int, seconds: str = "1000", **recipe) -> 
     command = [sys.executable, str(PROJECT / "workflow/scripts/finetune.py"), "--key", canonical({"config": config})]
     command += ["--log", f"{out}/log", "--provenance", f"{out}/provenance.json", "--minutes", "9", "--gpu", str(gpus)]
     names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
-    command += ["--scratch", "scratch", "--backbone", *(f"backbone/{name}" for name in names)]
-    command += ["--train", "en.train.safetensors", "--dev", "en.dev.safetensors", "--model", *(f"{out}/{name}" for name in names)]
-    command += ["--curve", f"{out}/curve.csv", "--epochs", f"{out}/dev.csv", "--facts", f"{out}/training.json"]
+    inputs = {"model": [f"backbone/{name}" for name in names], "train": "en.train.safetensors", "dev": "en.dev.safetensors"}
+    outputs = {"model": [f"{out}/{name}" for name in names]}
+    outputs |= {"curve": f"{out}/curve.csv", "epochs": f"{out}/dev.csv", "facts": f"{out}/training.json"}
+    command += ["--scratch", "scratch", *job_arguments(inputs, outputs)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1", VISIBLE: "0,1"}
     environment |= {leases.FOLDER: str(study / "leases"), "CARRYOVER_CHECKPOINT_SECONDS": seconds}
     (study / out).mkdir(exist_ok=True)

@@ -73,22 +73,47 @@ wildcard_constraints:
     run=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
 
 
-def key(rule, **slice):
-    """The one param of each: its slice of the config, of which functions are asked per job, and its code."""
+def keyed(script, **slice):
+    """The params of each rule: its script, and the key, which is its slice of the config (functions in it are asked per job)
+    and its code."""
 
-    def param(wildcards):
+    def key(wildcards):
         values = {name: value(wildcards) if callable(value) else value for name, value in slice.items()}
-        try:
-            return make_key(f"{SCRIPTS}/{rule}.py", values)
-        except BadInput as problem:
-            sys.exit(f"error: rule {rule}: {problem}")
+        return make_key(f"{SCRIPTS}/{script}.py", values)
 
-    return param
+    return {"script": script, "key": key}
 
 
 def growing(amount):
     """A resource of which each further attempt gets as much again: a job that ran out of memory or time needs more."""
     return lambda wildcards, attempt: amount * attempt
+
+
+def needs(runtime, gpu=0, **amounts):
+    """The resources of a rule: `mem_mb`, `runtime` in minutes, and GPUs."""
+    return {"gpu": gpu, **{name: growing(amount) for name, amount in (amounts | {"runtime": runtime}).items()}}
+
+
+# How every job is called. Lists of files and keys go through pipes: they grow with the runs and outgrow a command line.
+ENVIRONMENT = "../../envs/carryover.yaml"
+RUN = (
+    "python $SCRIPTS/{params.script}.py --key @<(printf '%s\\n' {params.key:q})"
+    " --inputs @<(printf '%s\\n' {input:q}) --input-names {input._names:q}"
+    " --outputs @<(printf '%s\\n' {output:q}) --output-names {output._names:q}"
+    " --log {log:q} --provenance {output.provenance:q} --minutes {resources.runtime} --gpu {resources.gpu} --scratch $SCRATCH"
+)
+
+
+# What all rules do alike: `use rule job as X with` what X reads, writes, logs, and asks for.
+rule job:
+    log:
+        f"{RESULTS}/logs/job.log",
+    conda:
+        ENVIRONMENT
+    resources:
+        **needs(runtime=120),
+    shell:
+        RUN
 
 
 def downloaded(name):

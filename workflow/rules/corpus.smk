@@ -2,7 +2,7 @@
 EVALUATION, TRAINING = downloaded(config["corpus"]["evaluation"]), downloaded(config["corpus"]["training"])
 
 
-rule corpus_evaluation:
+use rule job as corpus_evaluation with:
     input:
         archive=EVALUATION,
     output:
@@ -11,25 +11,19 @@ rule corpus_evaluation:
         provenance=f"{RESULTS}/corpus/{{language}}.evaluation.provenance.json",
     log:
         f"{RESULTS}/logs/corpus/{{language}}.evaluation.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **needs(mem_mb=2000, runtime=120),
     params:
-        key=key(
+        **keyed(
             "corpus",
             language=lambda wildcards: wildcards.language,
             expected_rows={split: config["corpus"]["expected_rows"][split] for split in ("dev", "test")},
             unsegment=lambda wildcards: wildcards.language in config["corpus"]["unsegment"],
             unsegmented=lambda wildcards: wildcards.language in UNSEGMENTED,
         ),
-    shell:
-        "python $SCRIPTS/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime} --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"
 
 
-rule corpus_training:
+use rule job as corpus_training with:
     input:
         archive=TRAINING,
     output:
@@ -38,13 +32,10 @@ rule corpus_training:
         provenance=f"{RESULTS}/corpus/{{language}}.training.provenance.json",
     log:
         f"{RESULTS}/logs/corpus/{{language}}.training.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **needs(mem_mb=2000, runtime=120),
     params:
-        key=key(
+        **keyed(
             "corpus",
             language=lambda wildcards: wildcards.language,
             expected_rows={"train": config["corpus"]["expected_rows"]["train"]},
@@ -54,6 +45,3 @@ rule corpus_training:
             unsegment=lambda wildcards: wildcards.language in config["corpus"]["unsegment"],
             unsegmented=lambda wildcards: wildcards.language in UNSEGMENTED,
         ),
-    shell:
-        "python $SCRIPTS/corpus.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime} --archive {input.archive:q} --tables {output.tables:q} --counts {output.counts:q}"

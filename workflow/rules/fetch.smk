@@ -1,5 +1,5 @@
 # Files from elsewhere, verified. What decides a re-run is which file is accepted, not where it comes from.
-rule fetch:
+use rule job as fetch with:
     input:
         source=source_of,
     output:
@@ -10,17 +10,12 @@ rule fetch:
     wildcard_constraints:
         path="|".join(sorted(file["path"].replace(".", "[.]") for file in FILES.values())),
     retries: 0
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        runtime=growing(240),
+        **needs(runtime=240),
     params:
-        key=key(
+        **keyed(
             "fetch",
             path=lambda wildcards: wildcards.path,
             sha256=lambda wildcards: file_at(wildcards.path)["sha256"],
             first_use=lambda wildcards: file_at(wildcards.path)["first_use"],
         ),
-    shell:
-        "python $SCRIPTS/fetch.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime} --source {input.source:q} --lock config.lock.yaml --file {output.file:q}"

@@ -7,7 +7,7 @@ DRAWN = {
 }
 
 
-rule figures:
+use rule job as figures with:
     input:
         tables=[table for name in CHAPTERS for table in tables_of(name)],
         languages="data/languages.csv",
@@ -25,14 +25,7 @@ rule figures:
         provenance=f"{RESULTS}/figures.provenance.json",
     log:
         f"{RESULTS}/logs/figures.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **needs(mem_mb=2000, runtime=120),
     params:
-        key=key("figures", **DRAWN),
-    shell:
-        "python $SCRIPTS/figures.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime} --tables {input.tables:q} --languages {input.languages:q}"
-        " --figures {output.figures:q} --data {output.data:q}"
+        **keyed("figures", **DRAWN),

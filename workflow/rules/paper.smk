@@ -1,5 +1,5 @@
 # On request (`make paper`): the tables as LaTeX and the figures as PDF, ready to be included, and a document that does so.
-rule paper:
+use rule job as paper with:
     input:
         chapters=DECLARED,
         tables=[table for name in CHAPTERS for table in tables_of(name)],
@@ -16,15 +16,7 @@ rule paper:
         provenance=f"{RESULTS}/paper/provenance.json",
     log:
         f"{RESULTS}/logs/paper.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **needs(mem_mb=2000, runtime=60),
     params:
-        key=key("paper", **DRAWN, digits=config["report"]["digits"], title=config["report"]["title"]),
-    shell:
-        "python $SCRIPTS/paper.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime}"
-        " --chapters {input.chapters:q} --tables {input.tables:q} --languages {input.languages:q}"
-        " --document {output.document:q} --tex {output.tex:q} --figures {output.figures:q}"
+        **keyed("paper", **DRAWN, digits=config["report"]["digits"], title=config["report"]["title"]),

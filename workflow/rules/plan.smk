@@ -4,7 +4,7 @@ WORK = workload(config)
 FROM_ELSEWHERE = [name for name in runs.models_in_use(config) if config["models"][name]["source"] != "pretrain"]
 
 
-rule plan:
+use rule job as plan with:
     input:
         counts=[
             f"{RESULTS}/tokens/{view}/{language}.{'training' if splits == ('train',) else 'evaluation'}.json"
@@ -19,15 +19,7 @@ rule plan:
         provenance=f"{RESULTS}/plan/provenance.json",
     log:
         f"{RESULTS}/logs/plan.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **needs(mem_mb=2000, runtime=120),
     params:
-        key=key("plan", **WORK, **config["plan"]),
-    shell:
-        "python $SCRIPTS/plan.py --key @<(printf '%s\\n' {params.key:q})"
-        " --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime} --counts {input.counts:q} --tokenizer {input.tokenizer:q} --models {input.models:q}"
-        " --text {input.text:q} --throughput {input.throughput:q} --plan {output.plan:q}"
+        **keyed("plan", **WORK, **config["plan"]),

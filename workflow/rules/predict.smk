@@ -27,15 +27,11 @@ for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.valu
         wildcard_constraints:
             asked=asked(languages),
         conda:
-            "../../envs/carryover.yaml"
+            ENVIRONMENT
         threads: config["predict"]["threads"]
         resources:
-            gpu=1,
-            mem_mb=growing(6000),
-            runtime=growing(240),
+            **needs(gpu=1, mem_mb=6000, runtime=240),
         params:
-            key=key("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
+            **keyed("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
         shell:
-            "python $SCRIPTS/predict.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-            " --minutes {resources.runtime}"
-            " --gpu {resources.gpu} --model {input.model:q} --tokens {input.tokens:q} --predictions {output.predictions:q}"
+            RUN

@@ -3,7 +3,7 @@ TOKENISED = {f"{view}/{language}.evaluation": None for (_, view), languages in P
 TOKENISED |= {f"{run.view}/{language}.training": None for run in RUNS.values() for language in run.languages}
 
 
-rule report:
+use rule job as report with:
     input:
         chapters=DECLARED,
         tables=[table for name in CHAPTERS for table in tables_of(name)],
@@ -36,13 +36,10 @@ rule report:
         provenance=f"{RESULTS}/report.provenance.json",
     log:
         f"{RESULTS}/logs/report.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **needs(mem_mb=2000, runtime=120),
     params:
-        key=key(
+        **keyed(
             "report",
             parts=parts({name: chapter.said for name, chapter in CHAPTERS.items()}),
             study=config["study"],
@@ -53,29 +50,16 @@ rule report:
             published=config["report"]["published"],
             resamples=config["statistics"]["resamples"],
         ),
-    shell:
-        "python $SCRIPTS/report.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime}"
-        " --training @<(printf '%s\\n' {input.training:q}) --made @<(printf '%s\\n' {input.made:q})"
-        " --chapters {input.chapters:q} --tables {input.tables:q} --figures {input.figures:q} --data {input.data:q}"
-        " --templates {input.templates:q} --languages {input.languages:q}"
-        " --plan {input.plan:q} --matrix {input.matrix:q}"
-        " --report {output.report:q} --jobs {output.jobs:q} --captions {output.captions:q}"
 
 
 # The configuration with every default filled in, beside the results that it made.
-rule config:
+use rule job as config with:
     output:
         config=f"{RESULTS}/config.yaml",
         provenance=f"{RESULTS}/config.provenance.json",
     log:
         f"{RESULTS}/logs/config.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        runtime=growing(120),
+        **needs(runtime=120),
     params:
-        key=key("config", resolved=config),
-    shell:
-        "python $SCRIPTS/config.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime} --config {output.config:q}"
+        **keyed("config", resolved=config),

@@ -1,7 +1,7 @@
 # Which languages to train: a proposal from the English models on dev and from fertility, and the overlay that adopts it.
 if ENGLISH:
 
-    rule select:
+    use rule job as select with:
         input:
             predictions=expand("{directory}/{language}.dev.parquet", directory=ENGLISH, language=LANGUAGES),
             fertility=f"{RESULTS}/fertility/fertility.csv",
@@ -11,12 +11,8 @@ if ENGLISH:
             provenance=f"{RESULTS}/select/provenance.json",
         log:
             f"{RESULTS}/logs/select.log",
-        conda:
-            "../../envs/carryover.yaml"
-        resources:
-            runtime=growing(120),
         params:
-            key=key(
+            **keyed(
                 "select",
                 **config["select"],
                 trainable=config["corpus"]["train_languages"],
@@ -26,7 +22,3 @@ if ENGLISH:
                 resamples=config["statistics"]["resamples"],
                 seed=config["statistics"]["seed"],
             ),
-        shell:
-            "python $SCRIPTS/select.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-            " --minutes {resources.runtime} --predictions {input.predictions:q} --fertility {input.fertility:q}"
-            " --proposal {output.proposal:q} --overlay {output.overlay:q}"

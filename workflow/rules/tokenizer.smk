@@ -3,7 +3,7 @@ TOKENIZER = [f"{RESULTS}/tokenizer/{name}" for name in ("tokenizer.json", "token
 TOKENIZER_FILES = {"files": ("vocab", "merges"), "train": ("text",)}[config["tokenizer"]["source"]]
 
 
-rule tokenizer:
+use rule job as tokenizer with:
     input:
         files=[downloaded(config["tokenizer"][name]) for name in TOKENIZER_FILES],
     output:
@@ -11,17 +11,11 @@ rule tokenizer:
         provenance=f"{RESULTS}/tokenizer/provenance.json",
     log:
         f"{RESULTS}/logs/tokenizer.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **needs(mem_mb=2000, runtime=120),
     params:
-        key=key(
+        **keyed(
             "tokenizer",
             source=config["tokenizer"]["source"],
             vocabulary=config["tokenizer"]["vocabulary"] if config["tokenizer"]["source"] == "train" else None,
         ),
-    shell:
-        "python $SCRIPTS/tokenizer.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime} --files {input.files:q} --tokenizer {output.tokenizer:q}"

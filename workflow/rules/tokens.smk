@@ -5,7 +5,7 @@ POSITIONS = config["pretrain"]["line_length"] if PRETRAINED_HERE else None
 TOKENS = f"{RESULTS}/tokens/{{view}}/{{language}}"
 
 
-rule tokens_evaluation:
+use rule job as tokens_evaluation with:
     input:
         tables=[f"{RESULTS}/corpus/{{language}}.{split}.parquet" for split in ("dev", "test")],
         tokenizer=TOKENIZER[0],
@@ -15,13 +15,10 @@ rule tokens_evaluation:
         provenance=f"{TOKENS}.evaluation.provenance.json",
     log:
         f"{RESULTS}/logs/tokens/{{view}}/{{language}}.evaluation.log",
-    conda:
-        "../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **needs(mem_mb=2000, runtime=120),
     params:
-        key=key(
+        **keyed(
             "tokens",
             view=lambda wildcards: wildcards.view,
             template=config["tokens"]["templates"][config["tokens"]["template"]],
@@ -30,10 +27,6 @@ rule tokens_evaluation:
             shuffle_seed=lambda wildcards: config["tokens"]["shuffle_seed"] if wildcards.view == "shuffled" else None,
             pretrained_positions=POSITIONS,
         ),
-    shell:
-        "python $SCRIPTS/tokens.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime}"
-        " --tables {input.tables:q} --tokenizer {input.tokenizer:q} --tokens {output.tokens:q} --counts {output.counts:q}"
 
 
 use rule tokens_evaluation as tokens_training with:

@@ -11,4 +11,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, outputs=["config"])
+    run_job(work)

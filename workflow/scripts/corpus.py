@@ -16,4 +16,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["archive"], outputs=["tables", "counts"])
+    run_job(work)

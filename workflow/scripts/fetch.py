@@ -2,9 +2,12 @@
 
 import json
 import os
+from pathlib import Path
 
 from carryover.data.fetch import fetch
 from carryover.runtime.job import Job, run_job
+
+LOCK = Path("config.lock.yaml")  # the checksums of files that were seen for the first time, beside config.yaml
 
 
 def work(job: Job) -> None:
@@ -12,8 +15,8 @@ def work(job: Job) -> None:
     built = [str(path) for path in job.inputs["source"]]
     url = built[0] if built else json.loads(os.environ["FETCH_URLS"])[relative]
     accepted, first_use = job.config["sha256"], job.config["first_use"]
-    job.facts["sha256"] = fetch(relative, url, accepted, first_use, job.input("lock"), job.output("file"), mirrored=not built)
+    job.facts["sha256"] = fetch(relative, url, accepted, first_use, LOCK, job.output("file"), mirrored=not built)
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["source", "lock"], outputs=["file"])
+    run_job(work)

@@ -17,4 +17,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["tables", "languages"], outputs=["figures", "data"])
+    run_job(work)

@@ -15,7 +15,7 @@ from carryover.training.loop import Recipe, epoch_order
 
 def work(job: Job) -> None:
     config, settings = job.config, dict(job.config["recipe"])
-    source, directory = job.inputs["backbone"][0].parent, job.outputs["model"][0].parent
+    source, directory = job.inputs["model"][0].parent, job.outputs["model"][0].parent
     device = distributed.own_device(job.gpu, config["threads"])
     settings.pop("view")
     model = GPT2Model.from_pretrained(source, dropout=settings.pop("dropout")).to(device)
@@ -26,7 +26,7 @@ def work(job: Job) -> None:
     if not distributed.is_first():
         return
     model.save_pretrained(directory)
-    tokenizer.copy_beside(job.inputs["backbone"], directory)
+    tokenizer.copy_beside(job.inputs["model"], directory)
     files.write_text(job.output("curve"), pd.DataFrame(history.curve).to_csv(index=False))
     accuracies = [
         {"epoch": entry["epoch"], "language": language, "accuracy": accuracy, "n": len(dev[language])}
@@ -59,4 +59,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(distributed.on_several(work), inputs=["backbone", "train", "dev"], outputs=["model", "curve", "epochs", "facts"])
+    run_job(distributed.on_several(work))

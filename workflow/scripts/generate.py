@@ -27,4 +27,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["models"], outputs=["texts"])
+    run_job(work)

@@ -12,4 +12,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["frames", "sources"], outputs=["evaluation", "training", "text"])
+    run_job(work)

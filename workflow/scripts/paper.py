@@ -27,4 +27,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["chapters", "tables", "languages"], outputs=["document", "tex", "figures"])
+    run_job(work)

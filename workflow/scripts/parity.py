@@ -13,4 +13,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["model"], outputs=["facts"])
+    run_job(work)

@@ -23,4 +23,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["counts", "tokenizer", "models", "text", "throughput"], outputs=["plan"])
+    run_job(work)

@@ -20,4 +20,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["model", "tokens"], outputs=["predictions"])
+    run_job(work)

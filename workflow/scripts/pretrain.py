@@ -52,4 +52,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["text", "tokenizer"], outputs=["model", "curve", "facts"])
+    run_job(work)

@@ -62,5 +62,4 @@ def _closing_view(number: int, chapter: Chapter, jobs: pd.DataFrame, shown: page
 
 
 if __name__ == "__main__":
-    inputs = ["chapters", "tables", "figures", "data", "training", "made", "templates", "languages", "plan", "matrix"]
-    run_job(work, inputs=inputs, outputs=["report", "jobs", "captions"])
+    run_job(work)

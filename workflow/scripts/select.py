@@ -39,4 +39,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["predictions", "fertility"], outputs=["proposal", "overlay"])
+    run_job(work)

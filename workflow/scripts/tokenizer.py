@@ -16,4 +16,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["files"], outputs=["tokenizer"])
+    run_job(work)

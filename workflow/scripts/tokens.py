@@ -25,4 +25,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    run_job(work, inputs=["tables", "tokenizer"], outputs=["tokens", "counts"])
+    run_job(work)

@@ -36,5 +36,4 @@ def work(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    inputs = ["predictions", "training", "curves", "fertility", "published", "corpus", "tokens", "pretrain"]
-    run_job(work, inputs=[*inputs, "pretraining_curves", "proposal", "parity", "generations", "languages"], outputs=["tables"])
+    run_job(work)

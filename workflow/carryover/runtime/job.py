@@ -1,13 +1,14 @@
 """What every script shares: its arguments, its log, its provenance, and how it fails.
 
-A script calls `run_job(work, inputs=..., outputs=...)`; `work` gets a `Job`. Bad input ends it with one line and status
-1; anything unexpected leaves its traceback in the log and one line on the screen. A job that is asked to stop ends with
-one line and the status that shells use: 143 for SIGTERM, 130 for Ctrl-C, 129 for a closed terminal.
+A script calls `run_job(work)`; `work` gets a `Job`, whose files have the names that its rule gives them. Bad input ends it
+with one line and status 1; anything unexpected leaves its traceback in the log and one line on the screen. A job that is
+asked to stop ends with one line and the status that shells use: 143 for SIGTERM, 130 for Ctrl-C, 129 for a closed terminal.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -69,17 +70,19 @@ class Job:
         return self.scratch / hashlib.sha256(identity.encode()).hexdigest()[:24]
 
 
-def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: Iterable[str] = ()) -> None:
+def run_job(work: Callable[[Job], None]) -> None:
     """Parses the command line, runs `work`, writes the provenance; exits with another status than 0 where it fails."""
-    arguments = _parse(list(inputs), list(outputs))
+    arguments = _parse()
     signals.listen()
     _log_to(arguments.log)
     start_heartbeat(arguments.minutes)
+    outputs = _named(arguments.outputs, arguments.output_names)
+    outputs.pop("provenance", None)
     job = Job(
         key=arguments.key,
         config=json.loads(arguments.key)["config"],
-        inputs={name: getattr(arguments, name) for name in inputs},
-        outputs={name: getattr(arguments, name) for name in outputs},
+        inputs=_named(arguments.inputs, arguments.input_names),
+        outputs=outputs,
         gpu=arguments.gpu,
         scratch=arguments.scratch,
     )
@@ -101,19 +104,35 @@ def run_job(work: Callable[[Job], None], inputs: Iterable[str] = (), outputs: It
         _fail(f"{type(error).__name__}: {error}", arguments.log, debug=arguments.debug, unexpected=True)
 
 
-def _parse(inputs: list[str], outputs: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__, fromfile_prefix_chars="@")
-    parser.convert_arg_line_to_args = str.splitlines  # a line a path, and none for an empty line
+def _parse() -> argparse.Namespace:
+    # A job that starts itself again, on several GPUs, cannot read a pipe twice.
+    sys.argv[1:] = list(_expanded(sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("--key", required=True, help="canonical JSON of the rule's config and code (carryover.planning.keys)")
+    for kind in ("input", "output"):
+        parser.add_argument(f"--{kind}s", type=Path, nargs="*", default=[], help=f"the rule's {kind} files")
+        parser.add_argument(f"--{kind}-names", type=ast.literal_eval, default={}, help="where each name's files stand among them")
     parser.add_argument("--log", type=Path, help="where the log goes, beside the screen")
     parser.add_argument("--provenance", type=Path, help="where to record how the outputs were made")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job was given; 0 means the CPU")
     parser.add_argument("--minutes", type=float, default=0, help="the time limit; 0 means none")
     parser.add_argument("--scratch", type=Path, help="where checkpoints of unfinished jobs lie")
     parser.add_argument("--debug", action="store_true", default=bool(os.environ.get("CARRYOVER_DEBUG")))
-    for name in (*inputs, *outputs):
-        parser.add_argument(f"--{name}", type=Path, nargs="*", default=[])
     return parser.parse_args()
+
+
+def _expanded(words: Sequence[str]) -> Iterator[str]:
+    """The words of a command line, where `@file` stands for the lines of a file: a list of files outgrows a command line."""
+    for word in words:
+        if word.startswith("@"):
+            yield from filter(None, Path(word[1:]).read_text(encoding="utf-8").split("\n"))
+        else:
+            yield word
+
+
+def _named(paths: Sequence[Path], spans: dict[str, tuple[int, int | None]]) -> dict[str, list[Path]]:
+    """Files by name, as Snakemake's `Namedlist` numbers them: from a place up to another, or in that place alone."""
+    return {name: list(paths[start : start + 1 if end is None else end]) for name, (start, end) in spans.items()}
 
 
 def _correct_clock_skew(paths: Iterable[Path]) -> None:

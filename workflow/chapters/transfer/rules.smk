@@ -10,7 +10,7 @@ def not_the_published_text():
         yield "another corpus"
 
 
-rule transfer_tables:
+use rule job as transfer_tables with:
     input:
         predictions=[
             f"{RESULTS}/predictions/{run}/{view}/{language}.{split}.parquet"
@@ -38,13 +38,10 @@ rule transfer_tables:
         provenance=f"{RESULTS}/transfer/tables/provenance.json",
     log:
         f"{RESULTS}/logs/transfer_tables.log",
-    conda:
-        "../../../envs/carryover.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(120),
+        **needs(mem_mb=4000, runtime=120),
     params:
-        key=key(
+        **keyed(
             "transfer_tables",
             **config["transfer"],
             **config["statistics"],
@@ -57,12 +54,3 @@ rule transfer_tables:
             primary_variant=config["finetune"]["primary_variant"],
             trained={run.train: run.languages for run in RUNS.values()},
         ),
-    shell:
-        "python $SCRIPTS/transfer_tables.py --key {params.key:q} --log {log:q} --provenance {output.provenance:q}"
-        " --minutes {resources.runtime}"
-        " --predictions @<(printf '%s\\n' {input.predictions:q}) --training @<(printf '%s\\n' {input.training:q})"
-        " --curves @<(printf '%s\\n' {input.curves:q})"
-        " --fertility {input.fertility:q} --published {input.published:q} --corpus {input.corpus:q} --tokens {input.tokens:q}"
-        " --pretrain {input.pretrain:q} --pretraining_curves {input.pretraining_curves:q} --proposal {input.proposal:q}"
-        " --parity {input.parity:q} --generations {input.generations:q} --languages {input.languages:q}"
-        " --tables {output.tables:q}"
