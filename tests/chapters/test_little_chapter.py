@@ -77,11 +77,7 @@ from carryover.reporting.chapter_tables import write_tables
 from carryover.runtime.job import run_job
 
 if __name__ == "__main__":
-    run_job(
-        lambda job: write_tables(job, {"languages": read_csv(job.input("languages")), "least": job.config["least"]}),
-        inputs=["languages"],
-        outputs=["tables"],
-    )
+    run_job(lambda job: write_tables(job, {"languages": read_csv(job.input("languages")), "least": job.config["least"]}))
 """,
 }
 MINI = ("--configfile", "workflow/overlays/mini.yaml", "little.yaml")
