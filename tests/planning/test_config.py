@@ -1,6 +1,7 @@
 """Every shipped config resolves, and every slip in one is refused with the place and the nearest name."""
 
 import copy
+import datetime
 import re
 from pathlib import Path
 
@@ -287,3 +288,59 @@ def test_every_key_is_described_and_has_a_default_or_is_required(place):
 def test_every_default_keeps_to_its_own_bounds(place):
     schema = {"$defs": SCHEMA["$defs"], **PROPERTIES[place][0]}
     jsonschema.Draft202012Validator(schema).validate(schema["default"])
+
+
+def place(path: str, value: object) -> dict:
+    """An overlay that sets one dotted place."""
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("overlay", "told"),
+    [
+        (place("corpus.subset", 1), "corpus.subset: 1 is a single row; .* 1.0 means all"),
+        (place("corpus.subset", 2), "corpus.subset: 2 is out of bounds; .* at least that of the labels"),
+        (place("tokens.templates.mine", "Premise: {premise} Label:"), r"tokens.templates.mine: .*\{hypothesis\} exactly once"),
+        (place("tokens.templates.mine", "{hypothesis} Label:"), r"tokens.templates.mine: .*\{premise\} exactly once"),
+        (place("tokens.templates.mine", "{premise} {hypothesis} {label}"), r"tokens.templates.mine: .*not \{label\}"),
+        (place("tokens.templates.mine", "{premise {hypothesis}"), "tokens.templates.mine: not a template"),
+        (place("tokens.labels", [0, 1, 2]), "tokens.labels.0: 0 is not a text: write it in quotes"),
+        (place("languages", ["en", False]), "languages.1: False is not a text .*YAML reads yes, no"),
+        (place("languages", "en"), r"languages: 'en' is not a list: write \[en\]"),
+        (place("languages", ["en", "de", "en"]), "languages: 'en' stands in the list twice"),
+        (place("languages", ["EN"]), "languages.0: 'EN' is not a language code such as en, pt-BR"),
+        (place("finetune.runs", [{"variant": "baseline", "train": ["en", "fr"]}]), "finetune.runs.0.train: .*finetune.sets"),
+        (place("finetune.runs", [{"variant": "baseline", "train": "en", "seeds": 3}]), r"finetune.runs.0.seeds: .*write \[3\]"),
+        (place("finetune.recipe", None), "finetune.recipe: nothing is given where a mapping is needed"),
+        (place("finetune.recipe.clip", float("inf")), "finetune.recipe.clip: inf is no number"),
+        (place("finetune.recipe.lr", float("nan")), "finetune.recipe.lr: nan is no number"),
+        (place("finetune.recipe.lr", "0.1"), "finetune.recipe.lr: .*write it without quotes"),
+        (place("finetune.recipe.schedule", "cosin"), "finetune.recipe.schedule: .*did you mean cosine"),
+        ({"finetune.recipe.lr": 0.1}, r"unknown key finetune.recipe.lr; keys are nested: \{finetune: \{recipe: \{lr: "),
+        (place("study", datetime.date(2026, 1, 1)), "study: 2026-01-01 is not a text: write it in quotes"),
+        ({"finetune": {"variants": {1: {"lr": 0.1}}}}, "finetune.variants.1: YAML reads this key as 1: write it in quotes"),
+        (place("pretrain.heads", 3), "pretrain.heads: 3 does not divide width, which is 128"),
+        (place("select.low_fertility", 5), "select.low_fertility: 5 is more than high_fertility"),
+        (place("plan.machine", "h20"), "plan.machine: unknown name 'h20'; did you mean h200"),
+        (place("models.mine", {"source": "directory", "path": "~/gpt2"}), "models.mine.path: .*nothing replaces ~"),
+        (place("fetch.files.xnli.path", "/data/x.zip"), "fetch.files.xnli.path: '/data/x.zip' is not a path below a mirror"),
+    ],
+)
+def test_what_a_new_user_gets_wrong_is_said_when_the_config_is_read(published, overlay, told):
+    with pytest.raises(BadInput, match=rf"^config: {told}") as caught:
+        resolve(merged(published, overlay), SCHEMA)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("language", ["pt-BR", "zh-Hant", "es-419", "gsw", "zh-Hant-TW"])
+def test_languages_of_regions_and_scripts_are_codes(published, language):
+    assert resolve(merged(published, {"languages": [*published["languages"], language]}), SCHEMA)["languages"][-1] == language
+
+
+def test_a_whole_number_with_a_point_is_a_whole_number(published):
+    config = resolve(merged(published, place("finetune.recipe.batch_size", 4.0)), SCHEMA)
+    assert type(config["finetune"]["recipe"]["batch_size"]) is int
+    config = resolve(merged(published, place("corpus.subset", 1.0)), SCHEMA)
+    assert type(config["corpus"]["subset"]) is float

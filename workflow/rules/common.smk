@@ -14,6 +14,7 @@ from carryover.runtime import locks
 from carryover.planning.config import recipe_of, resolve
 from carryover.planning.schema import chapters_in_use, load_schema
 from carryover.runtime.redaction import redact
+from carryover.planning.yaml_files import read_yaml
 from carryover.runtime.errors import BadInput
 from carryover.data.fetch import MIRROR, locate, remedy, unreachable
 from carryover.planning.keys import make_key
@@ -22,6 +23,8 @@ from carryover.reporting.chapters import FILE, FOLDER, Figure, Table, read_chapt
 from carryover.reporting.functions import parts
 
 try:
+    for path in workflow.configfiles if workflow.is_main_process else ():
+        read_yaml(Path(path))  # Snakemake lets the last of two equal keys win in silence
     config = resolve(dict(config), load_schema())
     CHAPTERS = {name: read_chapter(FOLDER / name / FILE) for name in chapters_in_use(config)}
 except BadInput as problem:

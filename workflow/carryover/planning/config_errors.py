@@ -47,7 +47,7 @@ def _is_template(text: Any) -> bool:
 def _is_share_or_count(value: Any) -> bool:
     """Only a number that is written with a point is a share: 1 is one row, 1.0 all of them."""
     if type(value) is int and value == 1:
-        raise BadInput("1 is a single row; all of them are 1.0, with a point")
+        raise BadInput("1 is a single row")
     return True
 
 
@@ -68,8 +68,8 @@ def _unknown_key(error: jsonschema.ValidationError, place: str) -> str:
     unknown = str(next(key for key in error.instance if key not in known))
     near = difflib.get_close_matches(unknown, known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-    if (first := unknown.partition(".")[0]) in known:
-        hint = f"keys are nested, {first}: {{{unknown.partition('.')[2]}: ...}}"
+    if unknown.partition(".")[0] in known:
+        hint = f"keys are nested: {{{': {'.join(unknown.split('.'))}: ...{'}' * (unknown.count('.') + 1)}"
     return f"unknown key {place + '.' if place else ''}{unknown}; {hint}"
 
 
@@ -88,7 +88,7 @@ def _problem(error: jsonschema.ValidationError) -> str:
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(map(str, wanted))}"
         return f"{value!r} is none of the choices; {hint}"
     if error.validator == "pattern":
-        return f"{value!r} is not {error.schema.get('description', 'of the form ' + wanted)}"
+        return f"{value!r} is not {error.schema.get('x-form', wanted)}"
     if error.validator == "uniqueItems":
         return f"{next(one for one in value if value.count(one) > 1)!r} stands in the list twice"
     return error.message

@@ -47,7 +47,8 @@ def _check(value: Any, schema: Schema, root: Schema, place: Place, known: Callab
         names = [*schema.get("x-names-also", ()), *(name for source in sources for name in known(source))]
         for name in [value] if isinstance(value, str) else value or ():
             if name not in names:
-                raise BadInput(f"config: {where}: unknown name {name!r}; {nearest(name, names)}")
+                hint = f"; {schema['x-hint']}" if "x-hint" in schema else ""
+                raise BadInput(f"config: {where}: unknown name {name!r}; {nearest(name, names)}{hint}")
     if isinstance(value, list) and isinstance(schema.get("items"), dict):
         for number, item in enumerate(value):
             _check(item, schema["items"], root, (*place, str(number)), known)
