@@ -86,6 +86,18 @@ class Packed:
     ends: Tensor
     ends_layout: Layout
 
+    def sequences(self) -> tuple[Tensor, Tensor]:
+        """The sequences that end at `ends`, one a row: places in the row of N tokens [Q, T], and which of them are real.
+
+        What is not real stands on the right.
+        """
+        grid, asked = self.layout, self.ends_layout
+        held = grid.places if grid.shared is None else grid.shared
+        seen = (asked.mask == 0).flatten(0, 2).index_select(0, asked.slots)  # [Q, width]
+        first = (~seen).to(torch.int8).sort(dim=1, stable=True).indices[:, : int(seen.sum(dim=1).max())]
+        tokens = held.view(grid.rows, grid.width)[asked.slots // asked.width].gather(1, first)
+        return tokens, seen.gather(1, first)
+
     def to(self, device: torch.device) -> Packed:
         """The same batch on another device."""
         return Packed(*(move(part, device) for part in (self.ids, self.positions, self.layout, self.ends, self.ends_layout)))

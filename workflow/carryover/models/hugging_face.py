@@ -1,0 +1,256 @@
+"""Any causal language model of transformers, by the same seam as this project's GPT-2.
+
+transformers lets attention be exchanged by name, and hands the arguments of `forward` that it does not know down to it. So a
+packed batch runs as one row of real tokens: all but attention treats tokens one by one, and attention lays them out in the
+grid of the batch's layout, trees of shared beginnings included. Where a model does not call what was put in (BLOOM has no such
+interface, and only warns), batches are padded.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import AttentionInterface, AttentionMaskInterface, AutoModelForCausalLM, DynamicCache, PreTrainedModel
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+from transformers.pytorch_utils import Conv1D
+from transformers.utils import logging
+
+from carryover.models.interface import LanguageModel
+from carryover.models.linear import plain
+from carryover.models.losses import tied_cross_entropy
+from carryover.models.packing import Layout, Packed, pack
+from carryover.planning.facts import facts_of
+from carryover.runtime import files
+from carryover.runtime.errors import BadInput
+
+PACKED = "carryover_packed"
+UNTESTED = ("attn_logit_softcapping", "final_logit_softcapping", "quantization_config", "auto_map", "use_bidirectional_attention")
+RATES = ("attention_dropout", "hidden_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop")
+
+
+def attend(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    layout: Layout | None = None,
+    **others: Any,
+) -> tuple[Tensor, None]:
+    """Attention over the grid of `layout`: query [1, H, N, d], key and value [1, K, N, d], to [1, N, H, d].
+
+    Without a layout it is transformers' own, which padded batches and cached steps take.
+    """
+    if layout is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
+    grids = [layout.lay(part[0].transpose(0, 1).flatten(1)).unflatten(-1, (part.shape[1], -1)) for part in (query, key, value)]
+    asked, keys, values = (grid.transpose(1, 2) for grid in grids)
+    options = {
+        "dropout_p": dropout,
+        "scale": scaling,
+        "is_causal": layout.mask is None,
+        "enable_gqa": len(key[0]) < len(query[0]),
+    }
+    context = F.scaled_dot_product_attention(asked, keys, values, layout.mask, **options)
+    return layout.gather(context.transpose(1, 2).flatten(2)).unflatten(-1, (query.shape[1], -1))[None], None
+
+
+def mask_of(*arguments: Any, attention_mask: Tensor | None = None, **options: Any) -> Tensor | None:
+    """No mask for packed batches, which alone come without `attention_mask`: `attend` takes that of their layout."""
+    return None if attention_mask is None else sdpa_mask(*arguments, attention_mask=attention_mask, **options)
+
+
+AttentionInterface.register(PACKED, attend)
+AttentionMaskInterface.register(PACKED, mask_of)
+
+
+@dataclass
+class HuggingFaceCache:
+    """What a model has read of a batch of rows. past: transformers' keys and values; real: [B, width], false at padding."""
+
+    past: DynamicCache
+    real: Tensor
+
+    def of_rows(self, rows: Tensor) -> HuggingFaceCache:
+        """The same for some of the rows, given by their places; what was read of all of them is gone."""
+        self.past.batch_select_indices(rows)
+        return replace(self, real=self.real[rows])
+
+
+@dataclass(frozen=True)
+class _Counted(Layout):
+    """A layout that notes each time that attention uses it."""
+
+    calls: tuple[list[None], ...] = ([],)
+
+    def gather(self, grid: Tensor) -> Tensor:
+        self.calls[0].append(None)
+        return super().gather(grid)
+
+
+class HuggingFaceModel(LanguageModel):
+    """A model of transformers. `packs`: whether its batches run without padding."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self.facts = facts_of(model.config.to_dict())
+        blocks = f"{model.base_model_prefix}."
+        self._linears = {
+            name: module
+            for name, module in model.named_modules()
+            if name.startswith(blocks) and type(module) in (nn.Linear, Conv1D)
+        }
+        self.packs = self._exchange()
+
+    def _exchange(self) -> bool:
+        """Puts in attention over packed batches; whether every layer called it, asked by running two tokens."""
+        before = self.model.config._attn_implementation
+        verbosity = logging.get_verbosity()
+        logging.set_verbosity_error()
+        try:
+            self.model.set_attn_implementation(PACKED)
+            layout = pack([np.zeros(2, np.int32)]).to(self._device()).layout
+            counted = _Counted(layout.rows, layout.width, layout.slots, calls=([],))
+            with torch.no_grad():
+                self._states(input_ids=torch.zeros(1, 2, dtype=torch.int64, device=self._device()), layout=counted)
+            took = len(counted.calls[0]) == self.facts.layers
+        except (TypeError, ValueError):
+            took = False
+        finally:
+            logging.set_verbosity(verbosity)
+        if not took:
+            self.model.set_attn_implementation(before)
+        return took
+
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def _states(self, **inputs: Any) -> Tensor:
+        return self.model.base_model(**inputs, use_cache=False).last_hidden_state
+
+    def forward_packed(self, batch: Packed) -> Tensor:
+        """Hidden states [N, D] of every token of a packed batch."""
+        if self.packs:
+            return self._states(input_ids=batch.ids[None], position_ids=batch.positions[None], layout=batch.layout)[0]
+        tokens, real, states = self._padded(batch)
+        hidden = states.new_zeros(len(batch.ids), states.shape[-1])
+        return hidden.index_copy(0, tokens[real], states[real])
+
+    def forward_ends(self, batch: Packed) -> Tensor:
+        """Hidden states [Q, D] at the batch's `ends`."""
+        if self.packs:
+            return self.forward_packed(batch).index_select(0, batch.ends)
+        _, real, states = self._padded(batch)
+        return states[torch.arange(len(real), device=real.device), real.sum(dim=1) - 1]
+
+    def _padded(self, batch: Packed) -> tuple[Tensor, Tensor, Tensor]:
+        """Each sequence of a batch in a row of its own, padded on the right: its tokens' places, which are real, states."""
+        tokens, real = batch.sequences()
+        return tokens, real, self._states(input_ids=batch.ids[tokens], attention_mask=real.long())
+
+    def hidden_state_to_token(self, hidden: Tensor) -> Tensor:
+        """Hidden states [..., D] to logits [..., V]."""
+        return self.model.get_output_embeddings()(hidden)
+
+    def answer_loss(self, batch: Packed, targets: Tensor) -> Tensor:
+        """The mean of -log p(target [Q]) over the batch's `ends`, in nats."""
+        return self._cross_entropy(self.forward_ends(batch), targets)
+
+    def next_token_loss(self, batch: Packed, targets: Tensor) -> Tensor:
+        """The mean of -log p(target [N]) over all tokens of a batch, in nats."""
+        return self._cross_entropy(self.forward_packed(batch), targets)
+
+    def _cross_entropy(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        head = self.model.get_output_embeddings()
+        if plain(head) and head.bias is None:
+            return tied_cross_entropy(hidden.float(), head.weight, targets)
+        return F.cross_entropy(head(hidden).float(), targets)
+
+    def empty_cache(self, rows: int, room: int) -> HuggingFaceCache:
+        """Nothing read yet; it grows as it has to."""
+        return HuggingFaceCache(DynamicCache(), torch.zeros(rows, 0, dtype=torch.bool, device=self._device()))
+
+    def read(self, cache: HuggingFaceCache, ids: Tensor, real: Tensor) -> Tensor:
+        """Reads T more columns, ids and real [B, T], into the cache; returns the hidden state of the last one, [B, D]."""
+        cache.real = torch.cat([cache.real, real], dim=1)
+        inputs = {"input_ids": ids, "attention_mask": cache.real.long(), "past_key_values": cache.past, "use_cache": True}
+        if self.packs:
+            inputs["position_ids"] = (cache.real.cumsum(dim=1)[:, -ids.shape[1] :] - 1).clamp(min=0)
+        return self.model.base_model(**inputs).last_hidden_state[:, -1]
+
+    def linears(self) -> dict[str, nn.Module]:
+        """The linear maps of the blocks, by their names in the model."""
+        return dict(self._linears)
+
+    def save_pretrained(self, directory: str | Path) -> None:
+        """Writes `config.json` and `model.safetensors`, each whole."""
+        directory = Path(directory)
+        with tempfile.TemporaryDirectory() as scratch:
+            self.model.save_pretrained(scratch, max_shard_size="1TB")
+            for name in ("model.safetensors", "config.json"):
+                files.write_bytes(directory / name, (Path(scratch) / name).read_bytes())
+
+
+def load(directory: str | Path, dropout: float | None = None) -> HuggingFaceModel:
+    """The model in a Hugging Face directory, in fp32. dropout: in place of every rate that its config has.
+
+    Raises BadInput where the directory is not whole, brings code of its own, or is of a kind that was not tried here.
+    """
+    directory = Path(directory)
+    config = read_config(directory)
+    if not list(directory.glob("*.safetensors")):
+        raise BadInput(f"{directory}: no safetensors (pickled weights are never loaded); save the model with save_pretrained")
+    rates = {} if dropout is None else {name: dropout for name in RATES if name in config}
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # what it would report is checked below
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            directory,
+            **rates,
+            dtype=torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:  # whatever transformers raises, it is about this directory
+        raise BadInput(f"{directory}: transformers cannot load it ({' '.join(str(error).split())[:300]})") from error
+    finally:
+        logging.set_verbosity(verbosity)
+    if missing := sorted(report["missing_keys"]):
+        raise BadInput(f"{directory}: no tensor {missing[0]} ({len(missing)} missing); its weights would be drawn at random")
+    return HuggingFaceModel(model).train()
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """The `config.json` of a model that may be loaded. Raises BadInput for what was not tried with packed batches."""
+    path = directory / "config.json"
+    try:
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{directory}: no config.json; a model is a Hugging Face directory") from None
+    except ValueError as error:
+        raise BadInput(f"{path}: not JSON ({error})") from error
+    try:
+        facts = facts_of(config)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    for name in UNTESTED:
+        if config.get(name):
+            raise BadInput(f"{path}: {name} is set; a model with it was not tried here and is refused")
+    window = config.get("sliding_window") if config.get("use_sliding_window", True) else None
+    if window and (facts.context is None or window < facts.context):
+        raise BadInput(f"{path}: sliding_window {window} is shorter than the context {facts.context}; not tried here and refused")
+    return config
