@@ -76,7 +76,7 @@ def test_operations_of_a_block_follow_its_matrices(name):
 
 @pytest.mark.parametrize("config", [{"model_type": "t5"}, {}])
 def test_another_architecture_is_refused_with_those_that_are_known(config):
-    with pytest.raises(BadInput, match="model_type is .*known are bloom, gemma, gpt2, gpt_neox, llama, qwen2"):
+    with pytest.raises(BadInput, match=r"model_type is .*known are bloom, gemma, gpt2, gpt_neox, llama, qwen2"):
         facts_of(config)
 
 
