@@ -327,3 +327,10 @@ def test_intervals_of_shares_cover_the_truth():
             covered += row["share_low"] <= (0.40 - CHANCE) / (0.50 - CHANCE) <= row["share_high"]
     assert runs > 390
     assert 0.92 <= covered / runs <= 0.98
+
+
+def test_a_setting_counts_only_where_nothing_else_differs_and_by_the_factor_that_was_claimed():
+    found = settings(1e-4, 4, -0.02)
+    assert TESTS["higher_rate_is_worse"](results({"hyperparameters": found})).verdict == SUPPORTED
+    for other in (settings(1e-3, 4, -0.02), settings(1e-4, 8, -0.02), found.assign(warmup=[0, 0.1])):
+        assert TESTS["higher_rate_is_worse"](results({"hyperparameters": other})).verdict == UNDECIDED

@@ -72,21 +72,21 @@ def settings_differ_as_published(results: Results) -> Decision:
 
 
 def lower_rate_is_better(results: Results) -> Decision:
-    """Every variant that differs from the baseline in a lower learning rate alone."""
-    found = estimates.settings(results, "lr", lower=True)
-    return decide(found, results.confidence, low=0, missing="no variant has only a lower learning rate")
+    """Every variant that differs from the baseline in a fifth of its learning rate alone."""
+    found = estimates.settings(results, "lr", 0.2)
+    return decide(found, results.confidence, low=0, missing="no variant differs in a fifth of the learning rate alone")
 
 
 def higher_rate_is_worse(results: Results) -> Decision:
-    """Every variant that differs from the baseline in a higher learning rate alone."""
-    found = estimates.settings(results, "lr", lower=False)
-    return decide(found, results.confidence, high=0, missing="no variant has only a higher learning rate")
+    """Every variant that differs from the baseline in twice its learning rate alone."""
+    found = estimates.settings(results, "lr", 2)
+    return decide(found, results.confidence, high=0, missing="no variant differs in twice the learning rate alone")
 
 
 def larger_batch_is_better(results: Results) -> Decision:
-    """Every variant that differs from the baseline in a larger batch alone."""
-    found = estimates.settings(results, "batch_size", lower=False)
-    return decide(found, results.confidence, low=0, missing="no variant has only a larger batch")
+    """Every variant that differs from the baseline in a batch of twice its size alone."""
+    found = estimates.settings(results, "batch_size", 2)
+    return decide(found, results.confidence, low=0, missing="no variant differs in twice the batch alone")
 
 
 def untuned_model_guesses(results: Results) -> Decision:

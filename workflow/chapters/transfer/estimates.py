@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -66,8 +67,8 @@ def as_published(differences: Iterable[Estimate], results: Results) -> Decision:
     return decide(wider, results.confidence, low=-CLOSE, high=CLOSE)
 
 
-def settings(results: Results, changed: str, lower: bool) -> list[Estimate]:
-    """The variants whose recipe differs from the baseline's in `changed` alone, which is lower or higher: test differences."""
+def settings(results: Results, changed: str, factor: float) -> list[Estimate]:
+    """The variants whose recipe differs from the baseline's in `changed` alone, `factor` times as large: test differences."""
     table = rows(results.tables["hyperparameters"], split="test")
     baseline = [row for row in table if pd.isna(row["difference"])]
     if len(baseline) != 1:
@@ -76,7 +77,7 @@ def settings(results: Results, changed: str, lower: bool) -> list[Estimate]:
     found = []
     for row in table:
         alike = all(row[name] == baseline[0][name] or (pd.isna(row[name]) and pd.isna(baseline[0][name])) for name in same)
-        if alike and row[changed] != baseline[0][changed] and (row[changed] < baseline[0][changed]) == lower:
+        if alike and math.isclose(row[changed], factor * baseline[0][changed]):
             found.append(change(row, row["variant"]))
     return found
 
