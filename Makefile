@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo plan blast adopt test test-slow bench bench-gpu lint format report-zip paper sample-docs clean
+.PHONY: help demo plan blast configuration adopt test test-slow bench bench-gpu lint format report-zip paper sample-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ plan: $(VENV)/installed ## what a study costs before anything runs, and what of 
 
 blast: $(VENV)/installed ## what each value of the configuration runs again, by Snakemake's dry runs, against what the schema declares
 	PYTHONPATH=workflow $(BIN)/python -m tools.blast
+
+configuration: $(VENV)/installed ## write the page of all keys, docs/configuration.md, from the schema
+	PYTHONPATH=workflow $(BIN)/python -m tools.configuration
 
 adopt: $(VENV)/installed ## take over results that were made elsewhere, after checking them against their provenance (OVERLAY=...)
 	PYTHONPATH=workflow $(BIN)/python -m tools.adopt --workflow-profile $(PROFILE) --configfile $(OVERLAY)

@@ -46,15 +46,15 @@ def schema_leaves(schema: Schema) -> Iterator[tuple[str, Schema, tuple[str, ...]
     yield from _walk_schema(schema, schema, (), ())
 
 
-def _entered(schema: Schema, root: Schema, declared: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
+def entered(schema: Schema, root: Schema, declared: tuple[str, ...]) -> tuple[Schema, tuple[str, ...]]:
     """A schema with its reference looked up, and what is declared for it."""
     if "$ref" in schema:
         schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[-1]], **{k: v for k, v in schema.items() if k != "$ref"}}
-        return _entered(schema, root, declared)
+        return entered(schema, root, declared)
     return schema, (*(schema.get("x-runs", declared)), *schema.get("x-also", ()))
 
 
-def _children(schema: Schema) -> dict[str, Schema]:
+def children(schema: Schema) -> dict[str, Schema]:
     """The schemas inside: by name, and of all others as `*`."""
     inside = dict(schema.get("properties", {}))
     for others in (schema.get("additionalProperties"), schema.get("items")):
@@ -64,8 +64,8 @@ def _children(schema: Schema) -> dict[str, Schema]:
 
 
 def _walk(value: Any, schema: Schema, root: Schema, path: tuple, place: tuple, declared: tuple[str, ...]) -> Iterator[Leaf]:
-    schema, declared = _entered(schema, root, declared)
-    inside = _children(schema)
+    schema, declared = entered(schema, root, declared)
+    inside = children(schema)
     if not inside:
         yield Leaf(path, ".".join(place), value, schema, declared)
         return
@@ -80,8 +80,8 @@ def _walk(value: Any, schema: Schema, root: Schema, path: tuple, place: tuple, d
 
 
 def _walk_schema(schema: Schema, root: Schema, place: tuple[str, ...], declared: tuple[str, ...]) -> Iterator:
-    schema, declared = _entered(schema, root, declared)
-    inside = _children(schema)
+    schema, declared = entered(schema, root, declared)
+    inside = children(schema)
     if not inside:
         yield ".".join(place), schema, declared
     for name, item in inside.items():
