@@ -74,19 +74,23 @@ def settings_differ_as_published(results: Results) -> Decision:
 def lower_rate_is_better(results: Results) -> Decision:
     """Every variant that differs from the baseline in a fifth of its learning rate alone."""
     found = estimates.settings(results, "lr", 0.2)
-    return decide(found, results.confidence, low=0, missing="no variant differs in a fifth of the learning rate alone")
+    return decide(
+        found, results.confidence, low=0, missing="no variant has a fifth of the baseline's learning rate and else its recipe"
+    )
 
 
 def higher_rate_is_worse(results: Results) -> Decision:
     """Every variant that differs from the baseline in twice its learning rate alone."""
     found = estimates.settings(results, "lr", 2)
-    return decide(found, results.confidence, high=0, missing="no variant differs in twice the learning rate alone")
+    return decide(
+        found, results.confidence, high=0, missing="no variant has twice the baseline's learning rate and else its recipe"
+    )
 
 
 def larger_batch_is_better(results: Results) -> Decision:
     """Every variant that differs from the baseline in a batch of twice its size alone."""
     found = estimates.settings(results, "batch_size", 2)
-    return decide(found, results.confidence, low=0, missing="no variant differs in twice the batch alone")
+    return decide(found, results.confidence, low=0, missing="no variant has twice the baseline's batch and else its recipe")
 
 
 def untuned_model_guesses(results: Results) -> Decision:

@@ -166,11 +166,11 @@ def joint(results: Results) -> list[str]:
     return [regime for regime in dict.fromkeys(results.tables["regimes"]["regime"]) if regime.startswith(JOINT)]
 
 
-def matched(results: Results, criterion: str, codes: set[str], **bounds: float) -> Decision:
+def matched(results: Results, criterion: str, codes: set[str], low: float = -math.inf, high: float = math.inf) -> Decision:
     """Joint minus single model where both were trained as long, in some languages; or the run that is missing."""
     table = [row for row in rows(results.tables["equal_effort"], equal_in=criterion) if row["language"] in codes]
     fair = [change(row) for row in table if pd.notna(row["difference"])]
     if fair:
-        return decide(fair, results.confidence, **bounds)
+        return decide(fair, results.confidence, low=low, high=high)
     lacking = sorted({row["missing"] for row in table if isinstance(row["missing"], str)})
     return undecided(f"needs {', '.join(lacking)}" if lacking else "no such language has both a joint model and one of its own")

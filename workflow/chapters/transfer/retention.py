@@ -47,13 +47,13 @@ def kept(cell: Cell, source: Cell, settings: Settings) -> dict[str, Any]:
     if not len(np.intersect1d(cell.pair_id, source.pair_id)):
         return {"refused": "the test rows are not translations of each other"}
     cell, source = paired(cell, source)
-    leads = [resampled_accuracy(one, settings) - one.chance for one in (cell, source)]
+    leads, source_leads = (resampled_accuracy(one, settings) - one.chance for one in (cell, source))
     lead, source_lead = (float(one.correct.mean()) - one.chance for one in (cell, source))
     row = {"n": len(cell.label), "accuracy": lead + cell.chance, "source_accuracy": source_lead + source.chance}
     row |= {"lead": lead, "source_lead": source_lead}
-    if interval(leads[1], settings.confidence)[0] <= 0:
+    if interval(source_leads, settings.confidence)[0] <= 0:
         return row | {"refused": "the lead over chance in the source language is not clear of 0"}
-    low, high = ratio_interval(*leads, settings.confidence)
+    low, high = ratio_interval(leads, source_leads, settings.confidence)
     return row | {"share": lead / source_lead, "share_low": low, "share_high": high}
 
 
