@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from carryover.planning.config import resolve
-from carryover.planning.schema import WORKFLOW, at, load_schema
+from carryover.planning.schema import WORKFLOW, at, load_schema, method_files
 from carryover.runtime.errors import BadInput
 from tools.leaves import expand, schema_leaves
 
@@ -79,3 +79,51 @@ def test_a_place_is_looked_up_through_references():
     assert at(schema, "finetune.runs.*.seeds.*")["type"] == "integer"
     with pytest.raises(BadInput, match="is no key"):
         at(schema, "study.name")
+
+
+KEYWORDS = {"x-radius", "x-runs", "x-also", "x-may", "x-other", "x-with", "x-when", "x-partial", "x-hint", "x-form"}
+KEYWORDS |= {"x-names", "x-names-also", "x-not-names", "x-not-names-also", "x-used-in", "x-needs", "x-at-most", "x-divides"}
+
+
+def keywords(value):
+    """All keywords of the project's own in a schema."""
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        yield from (name,) if name.startswith("x-") else ()
+        yield from keywords(inner)
+    for inner in value if isinstance(value, list) else ():
+        yield from keywords(inner)
+
+
+def test_no_keyword_is_misspelt():
+    """JSON schema takes any keyword: one that nothing reads would declare nothing."""
+    assert set(keywords(load_schema())) <= KEYWORDS
+
+
+def test_every_place_that_the_schema_refers_to_is_a_key():
+    schema = load_schema()
+
+    def sources(value):
+        for name, inner in value.items() if isinstance(value, dict) else ():
+            if name in ("x-names", "x-not-names", "x-used-in"):
+                yield from (source for source in inner if isinstance(source, str))
+            yield from sources(inner)
+        for inner in value if isinstance(value, list) else ():
+            yield from sources(inner)
+
+    found = set(sources(schema))
+    assert {"fetch.files", "finetune.runs.*.train"} <= found
+    for place in found:
+        at(schema, place)
+
+
+def test_a_task_has_the_keys_of_all_tasks_and_its_own():
+    schema = load_schema()
+    task, shared = schema["properties"]["tasks"]["properties"]["nli"], schema["$defs"]["task"]
+    assert set(shared["properties"]) < set(task["properties"])
+    assert task["properties"]["evaluation"] == {**shared["properties"]["evaluation"], "default": "xnli"}
+
+
+def test_the_files_of_a_method_are_those_that_its_schema_names():
+    assert method_files("lora") == ["adapter_config.json", "adapter_model.safetensors"]
+    with pytest.raises(BadInput, match="no method lra"):
+        method_files("lra")
