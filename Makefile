@@ -61,6 +61,7 @@ bench-gpu: $(VENV)/installed ## speed on a GPU: tokens a second, model FLOP util
 lint: $(VENV)/installed-dev ## style of Python and Snakemake
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow/rules workflow/chapters
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/snakemake --lint --configfile workflow/overlays/mini.yaml
 

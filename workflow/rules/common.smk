@@ -92,9 +92,18 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def needs(runtime, gpu=0, **amounts):
-    """The resources of a rule: `mem_mb`, `runtime` in minutes, and GPUs."""
-    return {"gpu": gpu, **{name: growing(amount) for name, amount in (amounts | {"runtime": runtime}).items()}}
+# All that Snakemake may use; on a cluster, where it counts no cores, a node of its own takes their place.
+ALL_CORES = workflow.resource_settings.cores or 1
+
+
+def needs(runtime, gpu=0, alone=False, **amounts):
+    """The resources of a rule: `mem_mb`, `runtime` in minutes, and GPUs.
+
+    A rule that measures time says `alone=True` here and `threads: ALL_CORES`: nothing runs beside its jobs, which refuse a busy
+    machine. No key knows of it.
+    """
+    node = {"slurm_extra": "--open-mode=append --exclusive"} if alone else {}  # else the profile's, which knows no rules
+    return {"gpu": gpu, "alone": ALL_CORES if alone else 0, **node, **{name: growing(amount) for name, amount in (amounts | {"runtime": runtime}).items()}}
 
 
 # How every job is called. Lists of files and keys go through pipes: they grow with the runs and outgrow a command line.
@@ -103,7 +112,8 @@ RUN = (
     "python $SCRIPTS/{params.script}.py --key @<(printf '%s\\n' {params.key:q})"
     " --inputs @<(printf '%s\\n' {input:q}) --input-names {input._names:q}"
     " --outputs @<(printf '%s\\n' {output:q}) --output-names {output._names:q}"
-    " --log {log:q} --provenance {output.provenance:q} --minutes {resources.runtime} --gpu {resources.gpu} --scratch $SCRATCH"
+    " --log {log:q} --provenance {output.provenance:q} --minutes {resources.runtime} --gpu {resources.gpu}"
+    " --alone {resources.alone} --scratch $SCRATCH"
 )
 
 

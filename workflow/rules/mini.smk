@@ -12,5 +12,6 @@ if any(file["url"].startswith("mini:") for file in FILES.values()):
             provenance=f"{RESULTS}/mini/provenance.json",
         log:
             f"{RESULTS}/logs/mini.log",
+        threads: 2  # as many processes tokenise
         params:
             **keyed("mini"),

@@ -15,10 +15,12 @@ import csv
 import hashlib
 import io
 import itertools
+import multiprocessing
 import re
 import zipfile
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ UNSEGMENTED = ("th", "zh")  # written without spaces: sources mark word boundari
 LABELS = ("entailment", "contradiction", "neutral")
 SPLIT_GROUPS = {"dev": 9, "test": 9, "train": 117}  # premises per frame and pair of attributes
 NEGATIVE_EVERY = 9  # one group in so many asks by a negated hypothesis; the sizes above are multiples, for exact balance
+PROCESSES = 2  # that tokenise training text, which is most of the work
 CORE_DEV = 32  # core items 1 to 32 go to dev, the rest to test
 
 Sources = dict[str, Any]
@@ -181,19 +184,38 @@ def build(directory: Path) -> dict[str, bytes]:
     frames = yaml.safe_load((directory / "frames.yaml").read_text(encoding="utf-8"))
     sources = {language: load_sources(directory, language) for language in LANGUAGES}
     groups = {split: plan_groups(frames, sources["en"]["slots"], split) for split in SPLIT_GROUPS}
-    evaluation, training = {}, {}
+    sending = _start_tokenising(groups["train"], frames, sources)
+    evaluation = {}
     for split in ("dev", "test"):
         rows = [row for language in sorted(LANGUAGES) for row in _eval_rows(directory, split, language, groups, frames, sources)]
         header = ("language", "gold_label", "sentence1", "sentence2", "promptID", "pairID", "genre")
         evaluation[f"XNLI-1.0/xnli.{split}.tsv"] = _tsv([header, *rows])
-    for language in LANGUAGES:
-        rows = _training_rows(groups["train"], frames, sources[language])
-        training[f"XNLI-MT-1.0/multinli/multinli.train.{language}.tsv"] = _tsv([("premise", "hypo", "label"), *rows])
-    return {
-        "XNLI-1.0.zip": _stored(evaluation),
-        "XNLI-MT-1.0.zip": _stored(training),
-        "pretrain.txt": _pretraining_text(directory, groups["train"], frames, sources["en"]),
-    }
+    pretraining = _pretraining_text(directory, groups["train"], frames, sources["en"])
+    texts: dict[str, bytes] = {}
+    for connection in sending:
+        texts |= connection.recv()
+    training = {f"XNLI-MT-1.0/multinli/multinli.train.{language}.tsv": texts[language] for language in LANGUAGES}
+    return {"XNLI-1.0.zip": _stored(evaluation), "XNLI-MT-1.0.zip": _stored(training), "pretrain.txt": pretraining}
+
+
+def _start_tokenising(groups: list[Group], frames: dict, sources: dict[str, Sources]) -> list[Connection]:
+    """Starts `PROCESSES` that render and tokenise training text; each sends the texts of its share of the languages, once.
+
+    A process has all that it needs from the start and ends after its share: none is left over where this one is killed.
+    """
+    context, receiving = multiprocessing.get_context("spawn"), []  # not by a fork: a job has threads
+    for start in range(PROCESSES):
+        share = {language: sources[language] for language in LANGUAGES[start::PROCESSES]}
+        receiver, sender = context.Pipe(duplex=False)
+        context.Process(target=_send_training_texts, args=(sender, groups, frames, share), daemon=True).start()
+        sender.close()  # here: so that the end of the process is seen
+        receiving.append(receiver)
+    return receiving
+
+
+def _send_training_texts(connection: Connection, groups: list[Group], frames: dict, sources: dict[str, Sources]) -> None:
+    header = ("premise", "hypo", "label")
+    connection.send({language: _tsv([header, *_training_rows(groups, frames, source)]) for language, source in sources.items()})
 
 
 def _eval_rows(directory, split, language, groups, frames, sources):

@@ -122,7 +122,7 @@ def estimate(work: Mapping[str, Any], shapes: Mapping[str, Shape], sizes: Sizes,
     """
     rows = []
     for task in work["tasks"]:
-        amount = {"examples": None, "tokens": None, "updates": None, "flops": None}
+        amount: dict[str, float | None] = {"examples": None, "tokens": None, "updates": None, "flops": None}
         amount |= WORK[task["work"]](task, work, shapes, sizes) if task["work"] in WORK else {}
         seconds = _seconds(task, amount, shapes, pace)
         rows.append({"job": task["job"], "stage": task["job"].split("/")[0], **amount, "estimated_seconds": round(seconds, 2)})

@@ -67,9 +67,9 @@ class ModelFacts:
 
 def facts_of(config: Mapping[str, Any]) -> ModelFacts:
     """The facts in a `config.json`. Raises BadInput for an architecture or a shape that is not known here."""
-    architecture = config.get("model_type")
+    architecture = str(config.get("model_type"))
     if architecture not in ARCHITECTURES:
-        raise BadInput(f"model_type is {architecture!r}; known are {', '.join(sorted(ARCHITECTURES))}")
+        raise BadInput(f"model_type is {config.get('model_type')!r}; known are {', '.join(sorted(ARCHITECTURES))}")
     try:
         return ARCHITECTURES[architecture](config)
     except KeyError as error:
@@ -188,7 +188,7 @@ def _ends(config: Mapping[str, Any], otherwise: int | None) -> tuple[int, ...]:
     return tuple(stated) if isinstance(stated, list | tuple) else () if stated is None else (stated,)
 
 
-ARCHITECTURES: dict[str | None, Callable[[Mapping[str, Any]], ModelFacts]] = {
+ARCHITECTURES: dict[str, Callable[[Mapping[str, Any]], ModelFacts]] = {
     "gpt2": _gpt2,
     "llama": _llama,
     "qwen2": _qwen2,

@@ -195,7 +195,7 @@ def _declared(path: Path) -> set[Path]:
     files: set[Path] = set()
     for node in _tree(path).body if path.suffix == ".py" else ():
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if isinstance(node, ast.Assign | ast.AnnAssign) and "DATA_FILES" in map(_name, targets):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and "DATA_FILES" in map(_name, targets):
             files.update((path.parent / name).resolve() for name in ast.literal_eval(node.value))
     if missing := sorted(str(file) for file in files if not file.is_file()):
         raise BadInput(f"{path}: DATA_FILES names {missing[0]}, which is not there")

@@ -45,7 +45,7 @@ def _training_rows(config: Config) -> int | float | None:
 
 
 def _preparing(config: Config) -> list[Task]:
-    tasks = []
+    tasks: list[Task] = []
     if any(file["url"].startswith("mini:") for file in config["fetch"]["files"].values()):
         tasks.append({"job": "mini", "work": "build"})
     tasks.append({"job": "tokenizer", "work": "tokenizer"})
@@ -61,7 +61,7 @@ def _preparing(config: Config) -> list[Task]:
 
 
 def _training(config: Config) -> list[Task]:
-    tasks = []
+    tasks: list[Task] = []
     for name in runs.models_in_use(config):
         if config["models"][name]["source"] == "pretrain":
             given = {part: config["pretrain"][part] for part in ("line_length", "held_out")}

@@ -22,7 +22,7 @@ def choose_device(gpus: int, threads: int) -> torch.device:
     torch.set_num_threads(threads)
     # torch.use_deterministic_algorithms would also import PyTorch's compiler, to tell it: as long as importing PyTorch itself.
     torch._C._set_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a check of our code, not a need: it costs 2 % of a step
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a check of our code, not a need: it costs 2 % of a step
     visible = visible_devices() if gpus else []
     if leased := lease(gpus, visible):
         os.environ[VISIBLE] = ",".join(leased)  # before CUDA starts: counting devices does not start it

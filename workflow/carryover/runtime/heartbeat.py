@@ -67,5 +67,5 @@ def _watch(last: LastMessage, limit: float) -> None:
 
 def _at() -> str:
     """The line that the main thread is at."""
-    frame = sys._current_frames()[threading.main_thread().ident]
+    frame = sys._current_frames()[threading.main_thread().ident or 0]  # a thread that runs has an identity
     return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

@@ -32,6 +32,7 @@ from carryover.runtime import files, signals
 from carryover.runtime.errors import BadInput
 from carryover.runtime.heartbeat import start_heartbeat
 from carryover.runtime.redaction import redact
+from carryover.runtime.timing import wait_for_idle_machine
 
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy", "pandas", "scipy", "snakemake")
 OUT_OF_MEMORY = re.compile(r"out of memory|can't allocate memory")  # torch's errors are RuntimeErrors
@@ -89,6 +90,8 @@ def run_job(work: Callable[[Job], None]) -> None:
     started, clock = datetime.now(UTC), time.monotonic()
     try:
         _correct_clock_skew(path for paths in job.inputs.values() for path in paths)
+        if arguments.alone:
+            wait_for_idle_machine(arguments.alone)
         work(job)
         if arguments.provenance:
             files.write_json(arguments.provenance, _redacted(_provenance(job, started, time.monotonic() - clock)))
@@ -115,6 +118,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--log", type=Path, help="where the log goes, beside the screen")
     parser.add_argument("--provenance", type=Path, help="where to record how the outputs were made")
     parser.add_argument("--gpu", type=int, default=0, help="GPUs that the job was given; 0 means the CPU")
+    parser.add_argument("--alone", type=int, default=0, help="cores of a job that measures time; 0: it measures none")
     parser.add_argument("--minutes", type=float, default=0, help="the time limit; 0 means none")
     parser.add_argument("--scratch", type=Path, help="where checkpoints of unfinished jobs lie")
     parser.add_argument("--debug", action="store_true", default=bool(os.environ.get("CARRYOVER_DEBUG")))
@@ -205,8 +209,9 @@ def _redacted(facts: dict[str, Any]) -> dict[str, Any]:
 def _device() -> str:
     """The GPU that the job computed on, or the kind of processor; torch is asked only where the job used it."""
     torch = sys.modules.get("torch")
-    used = torch is not None and torch.cuda.is_initialized()
-    return torch.cuda.get_device_name() if used else f"{platform.machine()} CPU"
+    if torch is not None and torch.cuda.is_initialized():
+        return torch.cuda.get_device_name()
+    return f"{platform.machine()} CPU"
 
 
 def peak_memory_mb() -> float:
