@@ -103,7 +103,12 @@ def needs(runtime, gpu=0, alone=False, **amounts):
     machine. No key knows of it.
     """
     node = {"slurm_extra": "--open-mode=append --exclusive"} if alone else {}  # else the profile's, which knows no rules
-    return {"gpu": gpu, "alone": ALL_CORES if alone else 0, **node, **{name: growing(amount) for name, amount in (amounts | {"runtime": runtime}).items()}}
+    return {
+        "gpu": gpu,
+        "alone": ALL_CORES if alone else 0,
+        **node,
+        **{name: growing(amount) for name, amount in (amounts | {"runtime": runtime}).items()},
+    }
 
 
 # How every job is called. Lists of files and keys go through pipes: they grow with the runs and outgrow a command line.
