@@ -172,6 +172,11 @@ def test_figures_follow_palette_and_order(study, report, tmp_path):
     make_figures(other, LOOK | {"palette": "grey", "order": "listed", "listed": ["th", "ar", "de", "es", "en"]})
     ours, grey = [(place / "transfer/figures/regimes.svg").read_text(encoding="utf-8") for place in (study, other)]
     assert "#0072b2" in ours and "#0072b2" not in grey
+    for path in sorted(other.glob("transfer/figures/*.svg")):  # heatmaps and frames follow the palette too
+        for red, green, blue in re.findall(r"#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})\b", path.read_text(encoding="utf-8")):
+            assert max(int(red, 16), int(green, 16), int(blue, 16)) - min(int(red, 16), int(green, 16), int(blue, 16)) < 12, (
+                path.name
+            )
     names = [re.findall(r">(English|Spanish|German|Arabic|Thai)<", text) for text in (ours, grey)]
     assert names[0][:5] == ["English", "Spanish", "German", "Arabic", "Thai"]  # Indo-European ones first
     assert names[1][:5] == ["Thai", "Arabic", "German", "Spanish", "English"]

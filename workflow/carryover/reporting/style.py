@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 
@@ -100,13 +100,16 @@ def rendered(figure: Figure, kind: str) -> bytes:
     return ("\n".join(line.rstrip() for line in lines) + "\n").encode()
 
 
-def styled(draw: Callable[..., Drawn]) -> Callable[..., Drawn]:
-    """Draws under this module's style, whatever was set before."""
+Draw = Callable[[Mapping[str, pd.DataFrame], Look], Drawn]
+
+
+def styled(draw: Draw) -> Draw:
+    """Draws under this module's style and the look's colours, whatever was set before."""
 
     @wraps(draw)
-    def wrapped(*arguments: object) -> Drawn:
-        with matplotlib.rc_context(STYLE):
-            return draw(*arguments)
+    def wrapped(tables: Mapping[str, pd.DataFrame], look: Look) -> Drawn:
+        with matplotlib.rc_context({**STYLE, "axes.prop_cycle": matplotlib.cycler(color=look.colours)}):
+            return draw(tables, look)
 
     return wrapped
 

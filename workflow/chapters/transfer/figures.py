@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 
 from carryover.analysis.comparison import ABOVE
 from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT
+from carryover.reporting.formatting import MINUS
 from carryover.reporting.label_placement import label_points
 from carryover.reporting.style import LINES, MARKERS, Drawn, Look, chance, empty, errors, heatmap, panels, styled
 
@@ -34,10 +35,17 @@ def regimes(tables: Tables, look: Look) -> Drawn:
             chosen = rows[rows["regime"] == name].set_index("language").reindex(order).dropna(subset=["accuracy"])
             x = np.array([order.index(code) for code in chosen.index]) + (place - (len(names) - 1) / 2) * 0.72 / len(names)
             colour, marker = look.colours[place % len(look.colours)], MARKERS[place % len(MARKERS)]
-            bars = {"fmt": "none", "ecolor": colour, "elinewidth": 1.3, "capsize": 2, "zorder": 4}
+            bars = {"fmt": "none", "color": colour, "ecolor": colour, "elinewidth": 1.3, "capsize": 2, "zorder": 4}
             axis.errorbar(x, 100 * chosen["accuracy"], yerr=errors(chosen), **bars)
             evident = (chosen["verdict"] == ABOVE).to_numpy()
-            style = {"linestyle": "none", "marker": marker, "markersize": 5.5, "markeredgecolor": colour, "zorder": 5}
+            style = {
+                "color": colour,
+                "linestyle": "none",
+                "marker": marker,
+                "markersize": 5.5,
+                "markeredgecolor": colour,
+                "zorder": 5,
+            }
             for some, face in ((evident, colour), (~evident, "white")):
                 axis.plot(x[some], 100 * chosen["accuracy"][some], markerfacecolor=face, **style)
             axis.plot([], [], markerfacecolor=colour, label=name, **style)
@@ -81,10 +89,12 @@ def zero_shot(tables: Tables, look: Look) -> Drawn:
             label = "published" if same else "published (another model or other data)"
             axis.plot(100 * rows["published"], y, "|", color=look.colours[5], markersize=11, markeredgewidth=1.6, label=label)
         colour = look.colours[0]
-        axis.errorbar(100 * rows["accuracy"], y, xerr=errors(rows), fmt="none", ecolor=colour, elinewidth=1.2, capsize=2)
+        axis.errorbar(
+            100 * rows["accuracy"], y, xerr=errors(rows), fmt="none", color=colour, ecolor=colour, elinewidth=1.2, capsize=2
+        )
         for evident, face, label in ((True, colour, "above chance"), (False, "white", "no evidence above chance")):
             some = ((rows["verdict"] == ABOVE) == evident).to_numpy()
-            axis.plot(100 * rows["accuracy"][some], y[some], "o", markerfacecolor=face, markeredgecolor=colour, label=label)
+            axis.plot(100 * rows["accuracy"][some], y[some], "o", color=colour, markerfacecolor=face, label=label)
         axis.set_yticks(y, [look.name(code) for code in rows["language"]])
         axis.set(xlabel="accuracy (%)", title=backbone if len(axes) > 1 else "")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
@@ -147,7 +157,7 @@ def _rho(correlation: pd.DataFrame, backbone: str, measure: str, look: Look) -> 
         return "too few languages for a correlation"
     row = correlation.iloc[0]
     ends = f"{look.confidence:.0%} interval {row['low']:.2f} to {row['high']:.2f}"
-    return f"Spearman's ρ {row['rho']:.2f} ({ends}), p {row['p']:.2g}, n = {row['n']} without English"
+    return f"Spearman's ρ {row['rho']:.2f} ({ends}), p {row['p']:.2g}, n = {row['n']} without English".replace("-", MINUS)
 
 
 @styled
@@ -238,7 +248,7 @@ def confusion(tables: Tables, look: Look) -> Drawn:
         rows = table[(table["backbone"] == backbone) & (table["language"] == code)]
         values = 100 * rows.pivot_table(index="gold", columns="predicted", values="share").reindex(labels)[labels]
         heatmap(axis, values, look, 0, 100)
-        axis.set_xticklabels([label[0].upper() for label in labels])
+        axis.set_xticklabels([label[0].upper() for label in labels], rotation=0)
         axis.set_yticklabels([label[0].upper() for label in labels], rotation=0)
         axis.set_title(look.name(code) if table["backbone"].nunique() == 1 else f"{backbone}: {look.name(code)}")
         axis.set_aspect("equal")
