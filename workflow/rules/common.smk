@@ -112,7 +112,7 @@ def needs(runtime, gpu=0, alone=False, **amounts):
 
 
 # How every job is called. Lists of files and keys go through pipes: they grow with the runs and outgrow a command line.
-ENVIRONMENT = "../../envs/carryover.yaml"
+ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "carryover.yaml")  # rules of chapters lie one folder deeper
 RUN = (
     "python $SCRIPTS/{params.script}.py --key @<(printf '%s\\n' {params.key:q})"
     " --inputs @<(printf '%s\\n' {input:q}) --input-names {input._names:q}"
