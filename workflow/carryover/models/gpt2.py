@@ -23,7 +23,7 @@ from carryover.models.cache import GPT2Cache
 from carryover.models.dropout import dropout
 from carryover.models.gpt2_config import GPT2Config, config_to_json, read_config, stored_name
 from carryover.models.interface import LanguageModel
-from carryover.models.linear import plain
+from carryover.models.linear import plain, without_parts
 from carryover.models.losses import tied_cross_entropy, tied_lookup
 from carryover.models.packing import Layout, Packed
 from carryover.planning.facts import facts_of
@@ -185,7 +185,11 @@ class GPTPreTrainedModel(LanguageModel):
         return model
 
     def save_pretrained(self, directory: str | Path) -> None:
-        """Writes `config.json` and `model.safetensors`, whole; transformers opens the directory."""
+        """Writes `config.json` and `model.safetensors`, whole; transformers opens the directory.
+
+        Raises ValueError where a method's parts are still in.
+        """
+        without_parts(self)
         directory = Path(directory)
         tensors = {}
         for name, parameter in self.named_parameters():

@@ -25,7 +25,7 @@ from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
 from carryover.models.interface import LanguageModel
-from carryover.models.linear import plain
+from carryover.models.linear import plain, without_parts
 from carryover.models.losses import tied_cross_entropy
 from carryover.models.packing import Layout, Packed, pack
 from carryover.planning.facts import facts_of
@@ -195,7 +195,8 @@ class HuggingFaceModel(LanguageModel):
         return dict(self._linears)
 
     def save_pretrained(self, directory: str | Path) -> None:
-        """Writes `config.json` and `model.safetensors`, each whole."""
+        """Writes `config.json` and `model.safetensors`, each whole. Raises ValueError where a method's parts are still in."""
+        without_parts(self)
         directory = Path(directory)
         with tempfile.TemporaryDirectory() as scratch:
             self.model.save_pretrained(scratch, max_shard_size="1TB")
