@@ -80,8 +80,9 @@ use rule job as speed with:
 def test_a_rule_that_measures_time_has_all_cores_and_a_key_that_does_not_know_them(tmp_path):
     """It does not run again on a machine with other cores."""
     directory = clone(tmp_path / "carryover")
+    (directory / "workflow/rules/speed.smk").write_text(TIMED, encoding="utf-8")
     with (directory / "Snakefile").open("a", encoding="utf-8") as file:
-        file.write(TIMED)
+        file.write('\n\ninclude: "workflow/rules/speed.smk"\n')
 
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", "snakemake", "speed.yaml", "--configfile", "workflow/overlays/mini.yaml", *arguments]
