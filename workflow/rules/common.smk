@@ -9,10 +9,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from carryover.planning import runs
+from carryover.planning import paths, runs
 from carryover.runtime import locks
 from carryover.planning.config import recipe_of, resolve
-from carryover.planning.schema import chapters_in_use, load_schema
+from carryover.planning.schema import chapters_in_use, encoding_options, load_schema, method_files, reading_options
 from carryover.runtime.redaction import redact
 from carryover.planning.yaml_files import read_yaml
 from carryover.runtime.errors import BadInput
@@ -25,12 +25,14 @@ from carryover.reporting.functions import parts
 try:
     for path in workflow.configfiles if workflow.is_main_process else ():
         read_yaml(Path(path))  # Snakemake lets the last of two equal keys win in silence
-    config = resolve(dict(config), load_schema())
+    SCHEMA = load_schema()
+    config = resolve(dict(config), SCHEMA)
     CHAPTERS = {name: read_chapter(FOLDER / name / FILE) for name in chapters_in_use(config)}
 except BadInput as problem:
     sys.exit(f"error: {problem}")
 
 RESULTS = f"results/{config['study']}"
+AT = paths.Layout(RESULTS)  # where each file of the study lies
 DOWNLOADS = "data/downloads"
 SCRIPTS = str(Path(workflow.basedir) / "workflow" / "scripts")
 LANGUAGES = config["languages"]
@@ -71,9 +73,11 @@ if missing := runs.without_training_text(config):
 wildcard_constraints:
     language="|".join(LANGUAGES),
     split="dev|test|train",
+    tokenizer="|".join(runs.tokenizers_in_use(config)),
+    task="|".join(config["tasks"]),
     view="full|hypothesis|shuffled",
     model="|".join(config["models"]),
-    run=r"[^/]+/[^/]+/[^/]+/[^/]+/seed\d+",
+    run=r"[^/]+(?:/[^/]+){4}/seed\d+",
 
 
 def keyed(script, **slice):
@@ -139,26 +143,19 @@ def downloaded(name):
     return f"{DOWNLOADS}/{FILES[name]['path']}"
 
 
-MODEL_FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+def model_files(name):
+    """The files of a model that was not fine-tuned."""
+    return paths.model_files(AT.pretrained(name))
 
 
-def model_files(directory):
-    """The files of a Hugging Face model directory."""
-    return [f"{directory}/{name}" for name in MODEL_FILES]
-
-
-def backbone(name):
-    """The directory of a model that was not fine-tuned."""
-    stage = "pretrain" if config["models"][name]["source"] == "pretrain" else "backbones"
-    return f"{RESULTS}/{stage}/{name}"
-
-
-RUNS = {run.path: run for run in runs.trained_runs(config)}
-EVALUATED = {run.path: run for run in runs.evaluated_runs(config)}
+RUNS = {run.name: run for run in runs.trained_runs(config)}
+EVALUATED = {run.name: run for run in runs.evaluated_runs(config)}
 PREDICTIONS = runs.predictions(config)
-TRAINING_RECORDS = [f"{RESULTS}/models/{run}/training.json" for run in RUNS]
+MAIN_TASK, MAIN_TOKENIZER = config["finetune"]["task"], runs.tokenizer_of(config, config["finetune"]["model"])
+TRAINING_RECORDS = [f"{AT.run(run)}/training.json" for run in RUNS]
 PRETRAINED = [name for name in runs.models_in_use(config) if config["models"][name]["source"] == "pretrain"]
-ENGLISH = [f"{RESULTS}/predictions/{run.path}/{run.view}" for run in runs.primary_english(config)]
+SOURCE_RUNS = [AT.predictions(run.name, run.system.task, run.view) for run in runs.primary_source_runs(config)]
+FERTILITIES = [AT.fertility(tokenizer, MAIN_TASK) for tokenizer in runs.tokenizers_in_use(config)]
 DECLARED = [os.path.relpath(FOLDER / name / FILE) for name in CHAPTERS]
 FIGURES = [(chapter, name) for chapter in CHAPTERS.values() for name in chapter.figures]
 MADE = []  # provenance of the chapters' own jobs, which the report lists
@@ -166,7 +163,7 @@ MADE = []  # provenance of the chapters' own jobs, which the report lists
 
 def tables_of(chapter):
     """The files of a chapter's tables."""
-    return [f"{RESULTS}/{chapter}/tables/{name}.csv" for name in CHAPTERS[chapter].tables]
+    return [AT.table(chapter, name) for name in CHAPTERS[chapter].tables]
 
 
 def functions_of(chapter):
@@ -175,10 +172,46 @@ def functions_of(chapter):
     return {"tables": functions, "parts": parts({chapter: functions.values()})}
 
 
-def run_directory(path):
-    """The model directory of an evaluated run."""
-    run = EVALUATED[path]
-    return backbone(run.backbone) if run.method == "none" else f"{RESULTS}/models/{path}"
+def files_of_run(run):
+    """What training leaves in a run's directory to be opened: the method's files, the answer's, and the tokeniser."""
+    system = RUNS[run].system
+    names = [*method_files(system.method), *runs.answer_files(system.task), *paths.TOKENIZER_FILES]
+    return [f"{AT.run(run)}/{name}" for name in dict.fromkeys(names)]
+
+
+def is_whole(run):
+    """Whether a run's own directory is a model, which needs no other to be opened."""
+    return set(paths.MODEL_FILES) <= set(method_files(EVALUATED[run].system.method))
+
+
+def model_of(run):
+    """The files of the model that an evaluated run is, or that it adds to."""
+    system = EVALUATED[run].system
+    if system.method != paths.NOTHING and is_whole(run):
+        return [f"{AT.run(run)}/{name}" for name in (*paths.MODEL_FILES, *paths.TOKENIZER_FILES)]
+    return model_files(system.model)
+
+
+def added_by(run):
+    """The files that a run adds to its model."""
+    return (
+        [] if EVALUATED[run].system.method == paths.NOTHING else [path for path in files_of_run(run) if path not in model_of(run)]
+    )
+
+
+def implementation_of(model):
+    """The module of carryover.models that runs a model."""
+    return config["models"][model]["implementation"]
+
+
+def parts_of(run, task):
+    """The modules that work with a run and a task: in the keys of their jobs."""
+    system = EVALUATED[run].system
+    return {
+        "models": implementation_of(system.model),
+        "methods": system.method,
+        "answers": runs.answer_of(task),
+    }
 
 
 def file_at(path):
@@ -196,29 +229,31 @@ def model_sources(wildcards):
     """The files that a model from elsewhere is made of."""
     model = config["models"][wildcards.model]
     if model["source"] == "directory":
-        return [f"{model['path']}/{name}" for name in ("config.json", "model.safetensors")]
+        return [f"{model['path']}/{name}" for name in paths.MODEL_FILES]
     return [downloaded(model[name]) for name in ("config", "weights")]
+
+
+def tokenizer_files(name):
+    """The files of a tokeniser: one of `tokenizers`, or the one that a model's directory brings."""
+    if name in config["tokenizers"]:
+        return [f"{AT.tokenizer(name)}/{file}" for file in paths.TOKENIZER_FILES]
+    return [f"{AT.pretrained(name)}/{file}" for file in paths.TOKENIZER_FILES]
 
 
 def tokens_of(split):
     """The tokens of all languages that a run is trained on, under the view that it sees."""
 
-    def paths(wildcards):
+    def tokens(wildcards):
         run = RUNS[wildcards.run]
-        return [f"{RESULTS}/tokens/{run.view}/{language}.{split}.safetensors" for language in run.languages]
+        tokenizer = runs.tokenizer_of(config, run.system.model)
+        return [AT.tokens(tokenizer, run.system.task, run.view, language, split) for language in run.languages]
 
-    return paths
-
-
-def runs_that(stay):
-    """A constraint on {run}: the runs whose models stay on disk, or those whose models go once they have predicted."""
-    keep = config["finetune"]["keep"]
-    return runs.pattern(run.path for run in RUNS.values() if (keep is None or run.variant in keep) == stay)
+    return tokens
 
 
 def asked(languages):
-    """A constraint on {run}/{view}: those that are asked exactly these languages."""
-    return runs.pattern(f"{run}/{view}" for (run, view), theirs in PREDICTIONS.items() if theirs == languages)
+    """A constraint on {run}/{task}/{view}: those that are asked exactly these languages."""
+    return runs.pattern("/".join(place) for place, theirs in PREDICTIONS.items() if theirs == languages)
 
 
 onstart:

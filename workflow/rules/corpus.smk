@@ -1,47 +1,42 @@
-# One table per language and split. Training text is read from its own archive, where this source has it.
-EVALUATION, TRAINING = downloaded(config["corpus"]["evaluation"]), downloaded(config["corpus"]["training"])
+# One table per task, language and split. Training text is read from its own archive, where this source has it.
+def read_as(splits):
+    """The slice of the config by which rows of these splits are read, and the task's own code."""
+    return {
+        "parts": lambda wildcards: {"tasks": wildcards.task},
+        "language": lambda wildcards: wildcards.language,
+        "unsegmented": lambda wildcards: wildcards.language in UNSEGMENTED,
+        "options": lambda wildcards: reading_options(SCHEMA, config, wildcards.task, splits, wildcards.language),
+    }
+
+
+CORPUS = f"{RESULTS}/corpus/{{task}}/{{language}}"
 
 
 use rule job as corpus_evaluation with:
     input:
-        archive=EVALUATION,
+        archive=lambda wildcards: downloaded(config["tasks"][wildcards.task]["evaluation"]),
     output:
-        tables=[f"{RESULTS}/corpus/{{language}}.{split}.parquet" for split in ("dev", "test")],
-        counts=f"{RESULTS}/corpus/{{language}}.evaluation.json",
-        provenance=f"{RESULTS}/corpus/{{language}}.evaluation.provenance.json",
+        tables=[AT.corpus("{task}", "{language}", split) for split in runs.EVALUATION],
+        counts=f"{CORPUS}.evaluation.json",
+        provenance=f"{CORPUS}.evaluation.provenance.json",
     log:
-        f"{RESULTS}/logs/corpus/{{language}}.evaluation.log",
+        f"{RESULTS}/logs/corpus/{{task}}/{{language}}.evaluation.log",
     resources:
         **needs(mem_mb=2000, runtime=120),
     params:
-        **keyed(
-            "corpus",
-            language=lambda wildcards: wildcards.language,
-            expected_rows={split: config["corpus"]["expected_rows"][split] for split in ("dev", "test")},
-            unsegment=lambda wildcards: wildcards.language in config["corpus"]["unsegment"],
-            unsegmented=lambda wildcards: wildcards.language in UNSEGMENTED,
-        ),
+        **keyed("corpus", **read_as(runs.EVALUATION)),
 
 
 use rule job as corpus_training with:
     input:
-        archive=TRAINING,
+        archive=lambda wildcards: downloaded(config["tasks"][wildcards.task]["training"]),
     output:
-        tables=f"{RESULTS}/corpus/{{language}}.train.parquet",
-        counts=f"{RESULTS}/corpus/{{language}}.training.json",
-        provenance=f"{RESULTS}/corpus/{{language}}.training.provenance.json",
+        tables=[AT.corpus("{task}", "{language}", "train")],
+        counts=f"{CORPUS}.training.json",
+        provenance=f"{CORPUS}.training.provenance.json",
     log:
-        f"{RESULTS}/logs/corpus/{{language}}.training.log",
+        f"{RESULTS}/logs/corpus/{{task}}/{{language}}.training.log",
     resources:
         **needs(mem_mb=2000, runtime=120),
     params:
-        **keyed(
-            "corpus",
-            language=lambda wildcards: wildcards.language,
-            expected_rows={"train": config["corpus"]["expected_rows"]["train"]},
-            subset=config["corpus"]["subset"],
-            subset_seed=config["corpus"]["subset_seed"],
-            detokenize=config["corpus"]["detokenize"],
-            unsegment=lambda wildcards: wildcards.language in config["corpus"]["unsegment"],
-            unsegmented=lambda wildcards: wildcards.language in UNSEGMENTED,
-        ),
+        **keyed("corpus", **read_as(runs.TRAINING)),

@@ -1,15 +1,18 @@
-# How finely the tokeniser cuts each language: training text as published, and the parallel dev set.
+# How finely a tokeniser cuts each language: training text as published, and the parallel dev set.
 use rule job as fertility with:
     input:
-        train=expand(f"{RESULTS}/corpus/{{language}}.train.parquet", language=config["corpus"]["train_languages"]),
-        dev=expand(f"{RESULTS}/corpus/{{language}}.dev.parquet", language=LANGUAGES),
-        tokenizer=TOKENIZER[0],
+        train=lambda wildcards: [
+            AT.corpus(wildcards.task, language, "train")
+            for language in runs.languages_with_training_text(config, wildcards.task)
+        ],
+        dev=lambda wildcards: [AT.corpus(wildcards.task, language, "dev") for language in LANGUAGES],
+        tokenizer=lambda wildcards: tokenizer_files(wildcards.tokenizer)[:1],
     output:
-        fertility=f"{RESULTS}/fertility/fertility.csv",
-        provenance=f"{RESULTS}/fertility/provenance.json",
+        fertility=AT.fertility("{tokenizer}", "{task}"),
+        provenance=f"{RESULTS}/fertility/{{tokenizer}}/{{task}}.provenance.json",
     log:
-        f"{RESULTS}/logs/fertility.log",
+        f"{RESULTS}/logs/fertility/{{tokenizer}}/{{task}}.log",
     resources:
         **needs(mem_mb=4000, runtime=120),
     params:
-        **keyed("fertility", **config["fertility"]),
+        **keyed("fertility", source_language=config["source_language"], **config["fertility"]),

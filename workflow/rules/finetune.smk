@@ -1,42 +1,58 @@
-# One model for each variant, training language (or list of languages) and seed, always from the same backbone.
-FINETUNED = f"{RESULTS}/models/{{run}}"
+# One model for each run: a model, a task, a variant of the recipe (which names the method), training languages, and a seed.
+FINETUNED = AT.run("{run}")
 
 
-use rule job as finetune with:
-    input:
-        model=model_files(backbone(config["finetune"]["backbone"])),
-        train=tokens_of("train"),
-        dev=tokens_of("dev"),
-    output:
-        model=model_files(FINETUNED),
-        curve=f"{FINETUNED}/curve.csv",
-        epochs=f"{FINETUNED}/dev.csv",
-        facts=f"{FINETUNED}/training.json",
-        provenance=f"{FINETUNED}/provenance.json",
-    log:
-        f"{RESULTS}/logs/finetune/{{run}}.log",
-    wildcard_constraints:
-        run=runs_that(stay=True),
-    priority: 10  # the longest jobs first, so that none of them is left over at the end
-    threads: config["finetune"]["threads"]
-    resources:
-        **needs(gpu=1, mem_mb=8000, runtime=720),
-    params:
-        **keyed(
-            "finetune",
-            recipe=lambda wildcards: recipe_of(config, RUNS[wildcards.run].variant),
-            languages=lambda wildcards: RUNS[wildcards.run].languages,
-            seed=lambda wildcards: RUNS[wildcards.run].seed,
-            threads=config["finetune"]["threads"],
-        ),
+def trained(what):
+    """A value of a run, for its key."""
+    return lambda wildcards: what(RUNS[wildcards.run])
 
 
-use rule finetune as finetune_passing with:
-    output:
-        model=temp(model_files(FINETUNED)),
-        curve=f"{FINETUNED}/curve.csv",
-        epochs=f"{FINETUNED}/dev.csv",
-        facts=f"{FINETUNED}/training.json",
-        provenance=f"{FINETUNED}/provenance.json",
-    wildcard_constraints:
-        run=runs_that(stay=False),
+def alike(run):
+    """The runs that can share a rule, which cannot have other outputs for each job: those that leave the same files, and that
+    stay on disk or go once they have predicted."""
+    keep = config["finetune"]["keep"]
+    files = [Path(path).name for path in files_of_run(run.name)]
+    added = [
+        *({run.system.method} - {"full"}),
+        *([runs.answer_of(run.system.task)] if runs.answer_files(run.system.task) else []),
+    ]
+    passing = keep is not None and run.system.variant not in keep
+    return ("_".join(["finetune", *added, *(["passing"] if passing else [])]), tuple(files), passing)
+
+
+for name, files, passing in sorted({alike(run) for run in RUNS.values()}):
+
+    rule:
+        name:
+            name
+        input:
+            model=lambda wildcards: model_files(RUNS[wildcards.run].system.model),
+            train=tokens_of("train"),
+            dev=tokens_of("dev"),
+        output:
+            model=[temp(f"{FINETUNED}/{file}") if passing else f"{FINETUNED}/{file}" for file in files],
+            curve=f"{FINETUNED}/curve.csv",
+            epochs=f"{FINETUNED}/dev.csv",
+            facts=f"{FINETUNED}/training.json",
+            provenance=f"{FINETUNED}/provenance.json",
+        log:
+            f"{RESULTS}/logs/finetune/{{run}}.log",
+        wildcard_constraints:
+            run=runs.pattern(run.name for run in RUNS.values() if alike(run)[0] == name),
+        priority: 10  # the longest jobs first, so that none of them is left over at the end
+        conda:
+            ENVIRONMENT
+        threads: config["finetune"]["threads"]
+        resources:
+            **needs(gpu=1, mem_mb=8000, runtime=720),
+        params:
+            **keyed(
+                "finetune",
+                parts=lambda wildcards: parts_of(wildcards.run, RUNS[wildcards.run].system.task),
+                recipe=trained(lambda run: recipe_of(config, run.system.variant)),
+                languages=trained(lambda run: run.languages),
+                seed=trained(lambda run: run.seed),
+                threads=config["finetune"]["threads"],
+            ),
+        shell:
+            RUN

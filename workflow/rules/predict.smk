@@ -1,26 +1,36 @@
 # Every model scores the languages it is asked, dev and test, in one job: the waist of the study. All tables come from these
 # rows. A rule cannot have a different number of outputs for each job, so models with the same question share a rule.
+def asked_of(wildcards):
+    """The run, the task and the view of a question."""
+    return wildcards.asked.rsplit("/", 2)
+
+
+def tokens_asked(languages):
+    """The tokens of these languages, by the tokeniser of the model that is asked."""
+
+    def tokens(wildcards):
+        run, task, view = asked_of(wildcards)
+        tokenizer = runs.tokenizer_of(config, EVALUATED[run].system.model)
+        return [AT.tokens(tokenizer, task, view, language, split) for language in languages for split in runs.EVALUATION]
+
+    return tokens
 
 
 for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.values():
 
     rule:
         name:
-            f"predict_{'all' if languages == LANGUAGES else '_'.join(languages)}"
+            f"predict_{'all' if languages == LANGUAGES else '_'.join(languages).replace('-', '_')}"
         input:
-            model=lambda wildcards: model_files(run_directory(wildcards.asked.rsplit("/", 1)[0])),
-            tokens=lambda wildcards, languages=languages: expand(
-                f"{RESULTS}/tokens/{wildcards.asked.rsplit('/', 1)[1]}/{{language}}.{{split}}.safetensors",
-                language=languages,
-                split=("dev", "test"),
-            ),
+            model=lambda wildcards: model_of(asked_of(wildcards)[0]),
+            added=lambda wildcards: added_by(asked_of(wildcards)[0]),
+            tokens=tokens_asked(languages),
         output:
-            predictions=expand(
-                f"{RESULTS}/predictions/{{asked}}/{{language}}.{{split}}.parquet",
-                language=languages,
-                split=("dev", "test"),
-                allow_missing=True,
-            ),
+            predictions=[
+                f"{RESULTS}/predictions/{{asked}}/{language}.{split}.parquet"
+                for language in languages
+                for split in runs.EVALUATION
+            ],
             provenance=f"{RESULTS}/predictions/{{asked}}/provenance.json",
         log:
             f"{RESULTS}/logs/predict/{{asked}}.log",
@@ -32,6 +42,11 @@ for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.valu
         resources:
             **needs(gpu=1, mem_mb=6000, runtime=240),
         params:
-            **keyed("predict", precision=config["predict"]["precision"], threads=config["predict"]["threads"]),
+            **keyed(
+                "predict",
+                parts=lambda wildcards: parts_of(*asked_of(wildcards)[:2]),
+                precision=config["predict"]["precision"],
+                threads=config["predict"]["threads"],
+            ),
         shell:
             RUN

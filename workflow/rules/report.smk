@@ -1,6 +1,6 @@
 # One self-contained page, from the chapters' tables and figures and the provenance of every job before it.
-TOKENISED = {f"{view}/{language}.evaluation": None for (_, view), languages in PREDICTIONS.items() for language in languages}
-TOKENISED |= {f"{run.view}/{language}.training": None for run in RUNS.values() for language in run.languages}
+FILLING = {"build", "tokenizer", "pretrain", "convert", "finetune", "predict", "generate", "plan", "select"}  # a folder each
+PREPARED = [job for job in WORK["jobs"] if not job["work"].endswith(("tables", "figures"))]
 
 
 use rule job as report with:
@@ -11,17 +11,7 @@ use rule job as report with:
         data=[f"{RESULTS}/{chapter.name}/figures/{name}.csv" for chapter, name in FIGURES],
         training=TRAINING_RECORDS,
         made=[
-            *([f"{RESULTS}/mini/provenance.json"] if any(file["url"].startswith("mini:") for file in FILES.values()) else []),
-            f"{RESULTS}/tokenizer/provenance.json",
-            *expand(f"{RESULTS}/corpus/{{language}}.evaluation.provenance.json", language=LANGUAGES),
-            *expand(f"{RESULTS}/corpus/{{language}}.training.provenance.json", language=config["corpus"]["train_languages"]),
-            *[f"{RESULTS}/tokens/{tokens}.provenance.json" for tokens in TOKENISED],
-            *[f"{backbone(name)}/provenance.json" for name in runs.models_in_use(config)],
-            *expand(f"{RESULTS}/parity/{{model}}.provenance.json", model=runs.models_in_use(config)),
-            *[f"{RESULTS}/models/{run}/provenance.json" for run in RUNS],
-            *[f"{RESULTS}/predictions/{run}/{view}/provenance.json" for run, view in PREDICTIONS],
-            *([f"{RESULTS}/select/provenance.json"] if ENGLISH else []),
-            *expand(f"{RESULTS}/{{stage}}/provenance.json", stage=("generate", "fertility", "plan")),
+            *(AT.provenance(job["job"], fills_folder=job["work"] in FILLING) for job in PREPARED),
             *MADE,
             f"{RESULTS}/figures.provenance.json",
         ],

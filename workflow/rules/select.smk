@@ -1,10 +1,10 @@
-# Which languages to train: a proposal from the English models on dev and from fertility, and the overlay that adopts it.
-if ENGLISH:
+# Which languages to train: a proposal from the source language's models on dev and from fertility, and the overlay that adopts it.
+if SOURCE_RUNS:
 
     use rule job as select with:
         input:
-            predictions=expand("{directory}/{language}.dev.parquet", directory=ENGLISH, language=LANGUAGES),
-            fertility=f"{RESULTS}/fertility/fertility.csv",
+            predictions=[f"{directory}/{language}.dev.parquet" for directory in SOURCE_RUNS for language in LANGUAGES],
+            fertility=AT.fertility(MAIN_TOKENIZER, MAIN_TASK),
         output:
             proposal=f"{RESULTS}/select/proposal.json",
             overlay=f"{RESULTS}/select/adopt.yaml",
@@ -15,7 +15,8 @@ if ENGLISH:
             **keyed(
                 "select",
                 **config["select"],
-                trainable=config["corpus"]["train_languages"],
+                source_language=config["source_language"],
+                trainable=runs.languages_with_training_text(config, MAIN_TASK),
                 variant=config["finetune"]["primary_variant"],
                 runs=config["finetune"]["runs"],
                 listed=sorted({language for run in RUNS.values() for language in run.languages}),

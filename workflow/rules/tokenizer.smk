@@ -1,21 +1,29 @@
-# The tokeniser: a published vocabulary and its merges, or a byte-level BPE trained on English text.
-TOKENIZER = [f"{RESULTS}/tokenizer/{name}" for name in ("tokenizer.json", "tokenizer_config.json")]
-TOKENIZER_FILES = {"files": ("vocab", "merges"), "train": ("text",)}[config["tokenizer"]["source"]]
+# A tokeniser: a published vocabulary and its merges, or a byte-level BPE trained on text. A directory brings its own (`models`).
+def tokenizer_sources(wildcards):
+    """The files that a tokeniser is made of."""
+    tokenizer = config["tokenizers"][wildcards.tokenizer]
+    return [downloaded(tokenizer[name]) for name in {"files": ("vocab", "merges"), "train": ("text",)}[tokenizer["source"]]]
+
+
+def trained_vocabulary(wildcards):
+    """The entries of a vocabulary that is trained here."""
+    tokenizer = config["tokenizers"][wildcards.tokenizer]
+    return tokenizer["vocabulary"] if tokenizer["source"] == "train" else None
 
 
 use rule job as tokenizer with:
     input:
-        files=[downloaded(config["tokenizer"][name]) for name in TOKENIZER_FILES],
+        files=tokenizer_sources,
     output:
-        tokenizer=TOKENIZER,
-        provenance=f"{RESULTS}/tokenizer/provenance.json",
+        tokenizer=[f"{AT.tokenizer('{tokenizer}')}/{name}" for name in paths.TOKENIZER_FILES],
+        provenance=f"{AT.tokenizer('{tokenizer}')}/provenance.json",
     log:
-        f"{RESULTS}/logs/tokenizer.log",
+        f"{RESULTS}/logs/tokenizers/{{tokenizer}}.log",
     resources:
         **needs(mem_mb=2000, runtime=120),
     params:
         **keyed(
             "tokenizer",
-            source=config["tokenizer"]["source"],
-            vocabulary=config["tokenizer"]["vocabulary"] if config["tokenizer"]["source"] == "train" else None,
+            source=lambda wildcards: config["tokenizers"][wildcards.tokenizer]["source"],
+            vocabulary=trained_vocabulary,
         ),

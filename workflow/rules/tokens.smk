@@ -1,41 +1,37 @@
-# Prompts as token ids: the splits of a language under one view, tokenised once for all the jobs that read them.
+# Inputs as token ids: the splits of a language under one view, tokenised once for all the jobs that read them, by each tokeniser.
+TOKENS = f"{RESULTS}/tokens/{{tokenizer}}/{{task}}/{{view}}/{{language}}"
 # Longer prompts than a model pretrained here has seen are counted; a model from elsewhere has seen all positions.
-PRETRAINED_HERE = config["models"][config["finetune"]["backbone"]]["source"] == "pretrain"
-POSITIONS = config["pretrain"]["line_length"] if PRETRAINED_HERE else None
-TOKENS = f"{RESULTS}/tokens/{{view}}/{{language}}"
+ENCODED_AS = {
+    "parts": lambda wildcards: {"tasks": wildcards.task},
+    "view": lambda wildcards: wildcards.view,
+    "options": lambda wildcards: encoding_options(SCHEMA, config, wildcards.task, wildcards.view),
+    "pretraining_length": lambda wildcards: runs.pretraining_length(config, wildcards.tokenizer),
+}
 
 
 use rule job as tokens_evaluation with:
     input:
-        tables=[f"{RESULTS}/corpus/{{language}}.{split}.parquet" for split in ("dev", "test")],
-        tokenizer=TOKENIZER[0],
+        tables=[AT.corpus("{task}", "{language}", split) for split in runs.EVALUATION],
+        tokenizer=lambda wildcards: tokenizer_files(wildcards.tokenizer)[:1],
     output:
-        tokens=[f"{TOKENS}.{split}.safetensors" for split in ("dev", "test")],
+        tokens=[f"{TOKENS}.{split}.safetensors" for split in runs.EVALUATION],
         counts=f"{TOKENS}.evaluation.json",
         provenance=f"{TOKENS}.evaluation.provenance.json",
     log:
-        f"{RESULTS}/logs/tokens/{{view}}/{{language}}.evaluation.log",
+        f"{RESULTS}/logs/tokens/{{tokenizer}}/{{task}}/{{view}}/{{language}}.evaluation.log",
     resources:
         **needs(mem_mb=2000, runtime=120),
     params:
-        **keyed(
-            "tokens",
-            view=lambda wildcards: wildcards.view,
-            template=config["tokens"]["templates"][config["tokens"]["template"]],
-            labels=config["tokens"]["labels"],
-            max_length=config["tokens"]["max_length"],
-            shuffle_seed=lambda wildcards: config["tokens"]["shuffle_seed"] if wildcards.view == "shuffled" else None,
-            pretrained_positions=POSITIONS,
-        ),
+        **keyed("tokens", **ENCODED_AS),
 
 
 use rule tokens_evaluation as tokens_training with:
     input:
-        tables=f"{RESULTS}/corpus/{{language}}.train.parquet",
-        tokenizer=TOKENIZER[0],
+        tables=[AT.corpus("{task}", "{language}", "train")],
+        tokenizer=lambda wildcards: tokenizer_files(wildcards.tokenizer)[:1],
     output:
-        tokens=f"{TOKENS}.train.safetensors",
+        tokens=[f"{TOKENS}.train.safetensors"],
         counts=f"{TOKENS}.training.json",
         provenance=f"{TOKENS}.training.provenance.json",
     log:
-        f"{RESULTS}/logs/tokens/{{view}}/{{language}}.training.log",
+        f"{RESULTS}/logs/tokens/{{tokenizer}}/{{task}}/{{view}}/{{language}}.training.log",

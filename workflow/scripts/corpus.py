@@ -1,18 +1,20 @@
-"""Reads the splits of one language from an archive into tables, and counts what was used."""
+"""Reads the splits of one language of a task into tables, and counts what was used."""
 
-from carryover.runtime import files
+from carryover.planning.paths import language_and_split
+from carryover.runtime import files, parts
 from carryover.runtime.job import Job, run_job
-from carryover.tasks import nli
 
 
 def work(job: Job) -> None:
-    language, paths = job.config["language"], job.outputs["tables"]
-    splits = [path.stem.rsplit(".", 1)[-1] for path in paths]
-    tables, counts = nli.read(job.inputs["archive"], language, splits, job.config)
-    for path, split in zip(paths, splits, strict=True):
+    config, targets = job.config, job.outputs["tables"]
+    task = parts.load(config["parts"])["tasks"]
+    splits = [language_and_split(path)[1] for path in targets]
+    options = {**config["options"], "unsegmented": config["unsegmented"]}
+    tables, counts = task.read(job.inputs["archive"], config["language"], splits, options)
+    for path, split in zip(targets, splits, strict=True):
         with files.whole(path) as partial:
             tables[split].to_parquet(partial, index=False, compression="zstd")
-    files.write_json(job.output("counts"), {"language": language, "splits": counts})
+    files.write_json(job.output("counts"), {"language": config["language"], "splits": counts})
 
 
 if __name__ == "__main__":

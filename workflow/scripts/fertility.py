@@ -4,6 +4,7 @@ import pandas as pd
 
 from carryover.data import tokenizer
 from carryover.data.fertility import TEXTS, measure
+from carryover.planning.paths import language_and_split
 from carryover.runtime import files
 from carryover.runtime.job import Job, run_job
 
@@ -14,8 +15,8 @@ def work(job: Job) -> None:
     tables = {}
     for path in paths:
         with files.reading(path):
-            tables[tuple(path.stem.rsplit(".", 1))] = pd.read_parquet(path, columns=columns)
-    measured = measure(tables, tokenizer.load(job.input("tokenizer")), job.config["rows"])
+            tables[language_and_split(path)] = pd.read_parquet(path, columns=columns)
+    measured = measure(tables, tokenizer.load(job.input("tokenizer")), job.config["rows"], job.config["source_language"])
     files.write_text(job.output("fertility"), measured.to_csv(index=False))
 
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from carryover.data import tokenizer
 from carryover.evaluation.generation import Sampling, generate
-from carryover.models.gpt2 import GPT2Model
-from carryover.runtime import files
+from carryover.runtime import files, parts
 from carryover.runtime.devices import choose_device
 from carryover.runtime.job import Job, run_job
 
@@ -15,8 +14,9 @@ def work(job: Job) -> None:
     device = choose_device(job.gpu, config["threads"])
     sampling = Sampling(config["temperature"], config["top_k"], config["top_p"])
     directories: list[Path] = list(dict.fromkeys(path.parent for path in job.inputs["models"]))
-    for name, directory in zip(config["models"], directories, strict=True):
-        model = GPT2Model.from_pretrained(directory).to(device)
+    modules = parts.load(config["parts"])
+    for name, implementation, directory in zip(config["models"], config["implementations"], directories, strict=True):
+        model = modules[f"models.{implementation}"].load(directory).to(device)
         made = tokenizer.load(directory / "tokenizer.json")
         prompts = [made.encode(prompt, add_special_tokens=False).ids for prompt in config["prompts"]]
         continuations = generate(model, prompts, config["max_new_tokens"], sampling, config["seed"])

@@ -1,22 +1,27 @@
-"""Puts a pretrained model beside the tokeniser, once it is known to be a GPT-2 that fits it."""
+"""Takes a pretrained model over as it is, with its own tokeniser, once the two are known to fit."""
+
+import json
 
 from carryover.data import tokenizer
-from carryover.models.gpt2 import GPT2Model
+from carryover.planning.facts import facts_of
+from carryover.runtime import files, parts
 from carryover.runtime.errors import BadInput
 from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:
-    model = GPT2Model.from_pretrained(job.inputs["files"][0].parent, weights=job.inputs["files"][1])
+    described, weights = job.inputs["files"]
+    with files.reading(described):
+        facts = facts_of(json.loads(described.read_text(encoding="utf-8")))
     entries = tokenizer.load(job.inputs["tokenizer"][0]).get_vocab_size()
-    if entries > model.config.vocab_size:
-        raise BadInput(
-            f"{job.inputs['files'][0]}: a vocabulary of {model.config.vocab_size}, the tokeniser has {entries} entries"
-        )
+    if entries > facts.vocabulary:
+        raise BadInput(f"{described}: a vocabulary of {facts.vocabulary}, the tokeniser has {entries} entries")
     directory = job.outputs["model"][0].parent
-    model.save_pretrained(directory)
     tokenizer.copy_beside(job.inputs["tokenizer"], directory)
-    job.facts["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    for source, name in ((described, "config.json"), (weights, "model.safetensors")):
+        files.copy(source, directory / name)
+    parts.load(job.config["parts"])["models"].load(directory)  # what cannot be opened is said now
+    job.facts["parameters"] = facts.parameters
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
-"""Scores every language and split with one model: a row an example."""
+"""Scores every language and split with one model: a row an answer."""
 
 import pandas as pd
 
-from carryover.answers import choice
-from carryover.models.gpt2 import GPT2Model
-from carryover.runtime import files
+from carryover.runtime import files, parts
 from carryover.runtime.devices import choose_device
 from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:
+    part = parts.load(job.config["parts"])
     device = choose_device(job.gpu, job.config["threads"])
-    model = GPT2Model.from_pretrained(job.inputs["model"][0].parent).to(device)
+    model, answer = part["models"].load(job.inputs["model"][0].parent), part["answers"]
+    added = job.inputs["added"][0].parent if job.inputs.get("added") else None
+    if added:
+        part["methods"].load(model, added)
+    asked = (answer.restore(model, added) if added else model).to(device)
     for source, target in zip(job.inputs["tokens"], job.outputs["predictions"], strict=True):
-        data = choice.load([source])
-        table = pd.DataFrame(choice.predictions(data, choice.score(model, data, job.config["precision"])))
+        data = answer.load([source])
+        table = pd.DataFrame(answer.predictions(data, answer.score(asked, data, job.config["precision"])))
         with files.whole(target) as partial:
             table.to_parquet(partial, index=False, compression="zstd")
 

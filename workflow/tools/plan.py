@@ -28,7 +28,8 @@ ON_GPU = ("pretrain", "finetune", "predict", "generate")  # the work that a GPU 
 
 def sizes(directory: Path, study: Path) -> costs.Sizes:
     """What is known of the texts: what was counted in this study, and the prompts of XNLI elsewhere."""
-    counted = [read_json(path) for path in sorted((directory / study).glob("tokens/*/*.json")) if "provenance" not in path.name]
+    found = [path for path in sorted((directory / study).glob("tokens/*/*/*/*.json")) if "provenance" not in path.name]
+    counted = {path.relative_to(directory / study).with_suffix("").as_posix(): read_json(path) for path in found}
     known = costs.counted_sizes(counted, **TEXT)
     prior = read_csv(directory / "data" / "prompt_tokens.csv")
     return costs.Sizes({**dict(zip(prior["language"], prior["mean_tokens"], strict=True)), **known.tokens}, known.rows, **TEXT)
@@ -36,7 +37,7 @@ def sizes(directory: Path, study: Path) -> costs.Sizes:
 
 def models_there(directory: Path, study: Path) -> dict[str, Any]:
     """The `config.json` of models from elsewhere that are here already, by name."""
-    return {path.parent.name: read_json(path) for path in (directory / study).glob("backbones/*/config.json")}
+    return {path.parent.name: read_json(path) for path in (directory / study).glob("pretrained/*/config.json")}
 
 
 def by_rule(jobs: Sequence[Listed], waiting: set[str], rows: Mapping[str, dict], study: Path) -> pd.DataFrame:
@@ -57,7 +58,7 @@ def job_name(job: Listed, study: Path) -> str:
 
 def hours(work: Mapping[str, Any], rows: Sequence[dict], runs: set[str]) -> tuple[float, float]:
     """Hours of the jobs that would run: of those that use a GPU, and of the others."""
-    kinds = {task["job"]: task["work"] for task in work["tasks"]}
+    kinds = {job["job"]: job["work"] for job in work["jobs"]}
     spent = [0.0, 0.0]
     for row in rows:
         if row["job"] in runs:
@@ -79,10 +80,11 @@ def main(options: Sequence[str], directory: Path = ROOT) -> int:
     (config,) = (job.key["config"]["resolved"] for job in jobs if job.rule == "config")
     study = Path("results") / config["study"]
     work = workload(config)
-    shapes = costs.shapes(work["shapes"], models_there(directory, study), work["vocabulary"] or GPT2_VOCABULARY)
+    entries = {model["tokenizer"]: GPT2_VOCABULARY for model in work["models"].values()} | work["vocabularies"]
+    facts = costs.facts_by_model(work["models"], models_there(directory, study), entries)
     table = read_csv(directory / "data" / "throughput.csv")
     estimates = {
-        machine: costs.estimate(work, shapes, sizes(directory, study), costs.pace(table, machine))
+        machine: costs.estimate(work, facts, sizes(directory, study), costs.pace(table, machine))
         for machine in dict.fromkeys(table["machine"])
         if machine != "any"
     }
@@ -95,7 +97,7 @@ def main(options: Sequence[str], directory: Path = ROOT) -> int:
     for machine, estimated in estimates.items():
         busy, rest = hours(work, estimated, runs)
         print(f"{machine:>6}: {busy:8.1f} h of training, scoring and generating, {rest:.1f} h of the rest, one job at a time")
-    needed = costs.disk(work, list(rows.values()), shapes)
+    needed = costs.disk(work, list(rows.values()), facts)
     free = shutil.disk_usage(directory).free
     print(
         f"\ndisk: {sum(needed.values()) / 1e9:.1f} GB ({', '.join(f'{k} {v / 1e9:.1f}' for k, v in needed.items())}),"

@@ -53,7 +53,7 @@ def ratio_error(above: np.ndarray, below: np.ndarray, clusters: np.ndarray) -> f
     return float(np.sqrt((sums**2).sum() * len(sums) / max(len(sums) - 1, 1)) / below.sum())
 
 
-def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, rows: int) -> pd.DataFrame:
+def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, rows: int, source: str) -> pd.DataFrame:
     """Fertility of every language: of the first `rows` rows of training text and of the whole, parallel dev set.
 
     tables: corpus tables by (language, `train` or `dev`), with the text as published. Standard errors take the sentences as
@@ -71,11 +71,11 @@ def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, r
         error = ratio_error(by_row["tokens"], by_row["words"], table["cluster"].to_numpy())
         row = {"language": language, "text": text, "rows": len(table), **_ratios(counted), "tokens_per_word_se": error}
         measured.append(row | {"token_premium": float("nan"), "token_premium_se": float("nan")})
-    english = tables.get(("en", "dev"))
+    english = tables.get((source, "dev"))
     for row in measured:
         own = tables[row["language"], row["text"]]
         if row["text"] == "dev" and english is not None and english["id"].equals(own["id"]):
-            theirs = tokens["en", "dev"]
+            theirs = tokens[source, "dev"]
             row["token_premium"] = row["tokens"] / int(theirs.sum())
             row["token_premium_se"] = ratio_error(tokens[row["language"], "dev"], theirs, own["cluster"].to_numpy())
     return pd.DataFrame(measured)

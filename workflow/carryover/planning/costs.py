@@ -8,12 +8,13 @@ block and the output projection only where an answer is wanted, a premise once f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from carryover.planning.facts import ModelFacts, facts_of
 from carryover.runtime.errors import BadInput
 
 COLUMNS = ["job", "stage", "examples", "tokens", "updates", "flops", "estimated_seconds"]
@@ -21,69 +22,49 @@ SHARED = 5 / 9  # of a test set's tokens that are computed where three hypothese
 BYTES_PER_TOKEN = 4.6  # of English text under a byte-level BPE
 ROWS = {"train": 392_702, "dev": 2_490, "test": 5_010}  # of XNLI, where the config does not say
 DISK = {"weight": 4, "token": 4, "prediction": 24, "row": 160}  # bytes; the last two as measured in compressed Parquet
-Task = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A GPT-2's width, layers, feed-forward width, positions and vocabulary."""
-
-    width: int
-    layers: int
-    feed_forward: int
-    positions: int
-    vocabulary: int
-
-    @property
-    def parameters(self) -> int:
-        """Weights, the tied output projection once; biases and norms included."""
-        block = 4 * self.width**2 + 2 * self.width * self.feed_forward + 9 * self.width + self.feed_forward
-        return self.layers * block + (self.vocabulary + self.positions) * self.width + 2 * self.width
+Job = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Sizes:
     """What is known of the texts.
 
-    tokens: mean tokens of a prompt by (view, language, split) or, where nothing was counted yet, by language alone; rows:
-    examples by (language, split); lines, text_bytes: of the pretraining text.
+    tokens: mean tokens of a prompt by (tokeniser, task, view, language, split) or, where nothing was counted yet, by language
+    alone; rows: examples by (task, language, split); lines, text_bytes: of the pretraining text.
     """
 
-    tokens: Mapping[tuple[str, str, str] | str, float]
-    rows: Mapping[tuple[str, str], int]
+    tokens: Mapping[tuple[str, ...] | str, float]
+    rows: Mapping[tuple[str, str, str], int]
     lines: int
     text_bytes: int
 
-    def prompt(self, view: str, language: str, split: str) -> float:
+    def prompt(self, tokenizer: str, task: str, view: str, language: str, split: str) -> float:
         """Mean tokens of a prompt; a language that nobody has counted is taken to be as long as the mean of all."""
-        known = self.tokens.get((view, language, split), self.tokens.get(language))
+        known = self.tokens.get((tokenizer, task, view, language, split), self.tokens.get(language))
         return known if known is not None else sum(self.tokens.values()) / len(self.tokens)
 
 
-def shapes(stated: Mapping[str, Any], found: Mapping[str, Mapping[str, int]], vocabulary: int) -> dict[str, Shape]:
-    """The shapes of a study's models: as the config states them, or as a model's own `config.json` does (`found`, by name);
-    GPT-2 124M where neither is there yet."""
-    made = {}
-    for name, shape in stated.items():
-        given = found.get(name, {})
-        other = {
-            "width": given.get("n_embd", 768),
-            "layers": given.get("n_layer", 12),
-            "feed_forward": given.get("n_inner") or 4 * given.get("n_embd", 768),
-            "positions": given.get("n_positions", 1024),
-        }
-        made[name] = Shape(**(shape or other), vocabulary=given.get("vocab_size", vocabulary))
-    return made
+def facts_by_model(
+    described: Mapping[str, Mapping[str, Any]], found: Mapping[str, Mapping[str, Any]], entries: Mapping[str, int]
+) -> dict[str, ModelFacts]:
+    """The facts of a study's models: as the config describes them, or as a model's own `config.json` does (`found`, by name);
+    those of GPT-2 124M where neither is there yet. entries: of the tokenisers, by name."""
+    facts = {}
+    for name, model in described.items():
+        stated = model["config"] and {**model["config"], "vocab_size": entries[model["tokenizer"]]}
+        facts[name] = facts_of(stated or found.get(name) or {"model_type": "gpt2"})
+    return facts
 
 
-def counted_sizes(counted: Iterable[Mapping[str, Any]], lines: int, text_bytes: int) -> Sizes:
-    """Sizes from the counts that the stage `tokens` wrote."""
-    tokens: dict[tuple[str, str, str] | str, float] = {}
+def counted_sizes(counted: Mapping[str, Mapping[str, Any]], lines: int, text_bytes: int) -> Sizes:
+    """Sizes from the counts that the stage `tokens` wrote, by the names of its jobs."""
+    tokens: dict[tuple[str, ...] | str, float] = {}
     rows = {}
-    for one in counted:
+    for job, one in counted.items():
+        _, tokenizer, task, view, _ = job.split("/")
         for split, facts in one["splits"].items():
-            tokens[one["view"], one["language"], split] = facts["mean_tokens"]
-            rows[one["language"], split] = facts["rows"]
+            tokens[tokenizer, task, view, one["language"], split] = facts["mean_tokens"]
+            rows[task, one["language"], split] = facts["rows"]
     return Sizes(tokens, rows, lines, text_bytes)
 
 
@@ -99,114 +80,101 @@ def pace(table: pd.DataFrame, machine: str) -> dict[str, float]:
     return {**common, **own}
 
 
-def forward_flops(shape: Shape, tokens: float, length: float, answers: float, every_token: bool = False) -> float:
-    """Operations of a forward pass over `tokens` in sequences of `length`, of which `answers` are asked for the next token.
-
-    Two per weight and token in every product, four per width and seen token in attention, of which a token sees half its
-    sequence. every_token: all blocks and the projection for every token, as in pretraining.
-    """
-    products = 2 * (4 * shape.width**2 + 2 * shape.width * shape.feed_forward)
-    block = products + 4 * shape.width * (length + 1) / 2
-    project = 2 * shape.width * shape.vocabulary
-    if every_token:
-        return tokens * (shape.layers * block + project)
-    last = 2 * 2 * shape.width**2  # keys and values
-    asked = products - last + 4 * shape.width * length
-    return tokens * ((shape.layers - 1) * block + last) + answers * (asked + project)
-
-
-def estimate(work: Mapping[str, Any], shapes: Mapping[str, Shape], sizes: Sizes, pace: Mapping[str, float]) -> list[dict]:
+def estimate(work: Mapping[str, Any], facts: Mapping[str, ModelFacts], sizes: Sizes, pace: Mapping[str, float]) -> list[dict]:
     """One row a job, with the columns of COLUMNS; a quantity that a job does not have is None.
 
-    work: what `carryover.planning.workload` says of the study; shapes: of its models; pace: the rates of a machine.
+    work: what `carryover.planning.workload` says of the study; facts: of its models; pace: the rates of a machine.
     """
     rows = []
-    for task in work["tasks"]:
+    for job in work["jobs"]:
         amount: dict[str, float | None] = {"examples": None, "tokens": None, "updates": None, "flops": None}
-        amount |= WORK[task["work"]](task, work, shapes, sizes) if task["work"] in WORK else {}
-        seconds = _seconds(task, amount, shapes, pace)
-        rows.append({"job": task["job"], "stage": task["job"].split("/")[0], **amount, "estimated_seconds": round(seconds, 2)})
+        amount |= WORK[job["work"]](job, work, facts, sizes) if job["work"] in WORK else {}
+        seconds = _seconds(job, amount, facts, pace)
+        rows.append({"job": job["job"], "stage": job["job"].split("/")[0], **amount, "estimated_seconds": round(seconds, 2)})
     return rows
 
 
-def _seconds(task: Task, amount: Mapping[str, float | None], shapes: Mapping[str, Shape], pace: Mapping[str, float]) -> float:
-    seconds = pace.get(f"seconds_{task['work']}", 0.0) + (amount["examples"] or 0) * pace.get(f"seconds_{task['work']}_row", 0.0)
+def _seconds(job: Job, amount: Mapping[str, float | None], facts: Mapping[str, ModelFacts], pace: Mapping[str, float]) -> float:
+    seconds = pace.get(f"seconds_{job['work']}", 0.0) + (amount["examples"] or 0) * pace.get(f"seconds_{job['work']}_row", 0.0)
     if amount["flops"]:
-        precision = task.get("precision", "fp32")
-        seconds += amount["flops"] / pace.get(f"flops_{task['work']}_{precision}", pace[f"flops_{precision}"])
+        precision = job.get("precision", "fp32")
+        seconds += amount["flops"] / pace.get(f"flops_{job['work']}_{precision}", pace[f"flops_{precision}"])
     if amount["updates"]:
-        seconds += amount["updates"] * (pace["seconds_update"] + shapes[task["model"]].parameters * pace["seconds_parameter"])
+        seconds += amount["updates"] * (pace["seconds_update"] + facts[job["model"]].parameters * pace["seconds_parameter"])
     return seconds
 
 
-def _rows(work: Mapping[str, Any], sizes: Sizes, language: str, split: str) -> int:
-    known, asked = sizes.rows.get((language, split)), work["rows"][split]
+def _rows(work: Mapping[str, Any], sizes: Sizes, task: str, language: str, split: str) -> int:
+    known, asked = sizes.rows.get((task, language, split)), work["rows"][task][split]
     if known is not None:
         return known
     whole = ROWS[split]
     return whole if asked is None else asked if isinstance(asked, int) else max(1, int(asked * whole))
 
 
-def _read(task: Task, work: Mapping[str, Any], shapes: Mapping[str, Shape], sizes: Sizes) -> dict[str, float]:
+def _read(job: Job, work: Mapping[str, Any], facts: Mapping[str, ModelFacts], sizes: Sizes) -> dict[str, float]:
     """Cleaning or tokenising rows."""
-    pairs = [(language, split) for language in task["languages"] for split in task["splits"]]
-    examples = sum(_rows(work, sizes, *pair) for pair in pairs)
-    if "view" not in task:
+    task, pairs = job["task"], [(language, split) for language in job["languages"] for split in job["splits"]]
+    examples = sum(_rows(work, sizes, task, *pair) for pair in pairs)
+    if "view" not in job:
         return {"examples": examples}
-    tokens = sum(_rows(work, sizes, *pair) * sizes.prompt(task["view"], *pair) for pair in pairs)
+    tokens = sum(_rows(work, sizes, task, *pair) * sizes.prompt(job["tokenizer"], task, job["view"], *pair) for pair in pairs)
     return {"examples": examples, "tokens": round(tokens)}
 
 
-def _pretrain(task: Task, work: Mapping[str, Any], shapes: Mapping[str, Shape], sizes: Sizes) -> dict[str, float]:
-    shape, lines = shapes[task["model"]], sizes.lines
-    length = min(task["line_length"], sizes.text_bytes / max(1, lines) / BYTES_PER_TOKEN)
-    training = lines - int(lines * task["held_out"])
-    updates = _updates(task, training)
-    examples = min(training * task["epochs"], updates * task["batch_size"])
-    seen = 3 * examples + (lines - training) * task["epochs"]  # backward takes two forwards; the held-out part each epoch
-    flops = forward_flops(shape, seen * length, length, 0, every_token=True)
+def _pretrain(job: Job, work: Mapping[str, Any], facts: Mapping[str, ModelFacts], sizes: Sizes) -> dict[str, float]:
+    model, lines = facts[job["model"]], sizes.lines
+    length = min(job["line_length"], sizes.text_bytes / max(1, lines) / BYTES_PER_TOKEN)
+    training = lines - int(lines * job["held_out"])
+    updates = _updates(job, training)
+    examples = min(training * job["epochs"], updates * job["batch_size"])
+    seen = 3 * examples + (lines - training) * job["epochs"]  # backward takes two forwards; the held-out part each epoch
+    flops = model.forward_flops(seen * length, length, 0, every_token=True)
     return {"examples": examples, "tokens": round(examples * length), "updates": updates, "flops": round(flops)}
 
 
-def _updates(task: Task, rows: int) -> int:
-    every = math.ceil(rows / task["batch_size"]) * task["epochs"]
-    return every if task["max_updates"] is None else min(every, task["max_updates"])
+def _updates(job: Job, rows: int) -> int:
+    every = math.ceil(rows / job["batch_size"]) * job["epochs"]
+    return every if job["max_updates"] is None else min(every, job["max_updates"])
 
 
-def _finetune(task: Task, work: Mapping[str, Any], shapes: Mapping[str, Shape], sizes: Sizes) -> dict[str, float]:
+def _finetune(job: Job, work: Mapping[str, Any], facts: Mapping[str, ModelFacts], sizes: Sizes) -> dict[str, float]:
     """Training, and scoring dev after every epoch."""
-    shape = shapes[task["model"]]
-    rows = {language: _rows(work, sizes, language, "train") for language in task["languages"]}
+    model, asked = facts[job["model"]], (work["models"][job["model"]]["tokenizer"], job["task"], job["view"])
+    rows = {language: _rows(work, sizes, job["task"], language, "train") for language in job["languages"]}
     total = sum(rows.values())
-    updates = _updates(task, total)
-    examples = min(total * task["epochs"], updates * task["batch_size"])
-    length = sum(count * sizes.prompt(task["view"], language, "train") for language, count in rows.items()) / total
+    updates = _updates(job, total)
+    examples = min(total * job["epochs"], updates * job["batch_size"])
+    length = sum(count * sizes.prompt(*asked, language, "train") for language, count in rows.items()) / total
     epochs = math.ceil(examples / total)
-    flops = 3 * forward_flops(shape, examples * length, length, examples)
-    for language in task["languages"]:
-        flops += epochs * _scored(task["view"], language, "dev", work, shape, sizes)[1]
+    flops = 3 * model.forward_flops(examples * length, length, examples)
+    for language in job["languages"]:
+        flops += epochs * _scored(*asked, language, "dev", work, model, sizes)[1]
     return {"examples": examples, "tokens": round(examples * length), "updates": updates, "flops": round(flops)}
 
 
-def _predict(task: Task, work: Mapping[str, Any], shapes: Mapping[str, Shape], sizes: Sizes) -> dict[str, float]:
-    pairs = [(language, split) for language in task["languages"] for split in ("dev", "test")]
-    scored = [_scored(task["view"], *pair, work, shapes[task["model"]], sizes) for pair in pairs]
-    examples = sum(_rows(work, sizes, *pair) for pair in pairs)
+def _predict(job: Job, work: Mapping[str, Any], facts: Mapping[str, ModelFacts], sizes: Sizes) -> dict[str, float]:
+    asked = (work["models"][job["model"]]["tokenizer"], job["task"], job["view"])
+    pairs = [(language, split) for language in job["languages"] for split in ("dev", "test")]
+    scored = [_scored(*asked, *pair, work, facts[job["model"]], sizes) for pair in pairs]
+    examples = sum(_rows(work, sizes, job["task"], *pair) for pair in pairs)
     return {"examples": examples, "tokens": round(sum(one for one, _ in scored)), "flops": round(sum(two for _, two in scored))}
 
 
-def _scored(view: str, language: str, split: str, work: Mapping[str, Any], shape: Shape, sizes: Sizes) -> tuple[float, float]:
+def _scored(
+    tokenizer: str, task: str, view: str, language: str, split: str, work: Mapping[str, Any], model: ModelFacts, sizes: Sizes
+) -> tuple[float, float]:
     """Tokens and operations of scoring one language and split."""
-    rows, length = _rows(work, sizes, language, split), sizes.prompt(view, language, split)
+    rows, length = _rows(work, sizes, task, language, split), sizes.prompt(tokenizer, task, view, language, split)
     shared = 1.0 if view == "hypothesis" else SHARED
-    return rows * length, forward_flops(shape, rows * length * shared, length, rows)
+    return rows * length, model.forward_flops(rows * length * shared, length, rows)
 
 
-def _generate(task: Task, work: Mapping[str, Any], shapes: Mapping[str, Shape], sizes: Sizes) -> dict[str, float]:
-    tokens = len(task["models"]) * task["prompts"] * task["max_new_tokens"]
-    each = task["prompts"] * task["max_new_tokens"]
-    flops = sum(forward_flops(shapes[name], each, task["max_new_tokens"], 0, every_token=True) for name in task["models"])
-    return {"examples": len(task["models"]) * task["prompts"], "tokens": tokens, "flops": round(flops)}
+def _generate(job: Job, work: Mapping[str, Any], facts: Mapping[str, ModelFacts], sizes: Sizes) -> dict[str, float]:
+    tokens = len(job["models"]) * job["prompts"] * job["max_new_tokens"]
+    each = job["prompts"] * job["max_new_tokens"]
+    flops = sum(facts[name].forward_flops(each, job["max_new_tokens"], 0, every_token=True) for name in job["models"])
+    return {"examples": len(job["models"]) * job["prompts"], "tokens": tokens, "flops": round(flops)}
 
 
 WORK = {
@@ -215,14 +183,14 @@ WORK = {
 }
 
 
-def disk(work: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape]) -> dict[str, int]:
+def disk(work: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], facts: Mapping[str, ModelFacts]) -> dict[str, int]:
     """Bytes that the results take, by stage; models that go after they have predicted are counted as if they stayed."""
-    tasks = {task["job"]: task for task in work["tasks"]}
+    jobs = {job["job"]: job for job in work["jobs"]}
     needed: dict[str, float] = {}
     for row in rows:
-        kind = tasks[row["job"]]["work"]
+        kind = jobs[row["job"]]["work"]
         size = {
-            **dict.fromkeys(("pretrain", "finetune", "convert"), DISK["weight"] * _weights(tasks[row["job"]], shapes)),
+            **dict.fromkeys(("pretrain", "finetune", "convert"), DISK["weight"] * _weights(jobs[row["job"]], facts)),
             "tokenise": DISK["token"] * (row["tokens"] or 0),
             "predict": DISK["prediction"] * (row["examples"] or 0),
             "corpus": DISK["row"] * (row["examples"] or 0),
@@ -231,5 +199,5 @@ def disk(work: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], shapes: Map
     return {stage: round(size) for stage, size in needed.items() if size}
 
 
-def _weights(task: Task, shapes: Mapping[str, Shape]) -> int:
-    return shapes[task["model"]].parameters if "model" in task else 0
+def _weights(job: Job, facts: Mapping[str, ModelFacts]) -> int:
+    return facts[job["model"]].parameters if "model" in job else 0

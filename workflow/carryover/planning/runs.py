@@ -1,97 +1,121 @@
-"""What a configuration asks for: the runs, the languages of each, and where their files lie.
+"""What a configuration asks for: the runs, the languages of each, what they are asked, and the files that they need.
 
 Pure functions of the resolved config; the rules wire files from them, and nothing here is imported by a script.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from carryover.planning import paths
 from carryover.planning.config import recipe_of
+from carryover.planning.paths import System
+from carryover.runtime.errors import BadInput
 
 Config = dict[str, Any]
+LIBRARY = Path(__file__).resolve().parents[1]
+EVERY = "all"  # the list of all languages with training text: a built-in name for what a run is trained on
+EVALUATION, TRAINING = ("dev", "test"), ("train",)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One model that is trained, or, with method `none`, one that is evaluated as it is."""
+    """One trained system and its seed, or a model as it is; `languages` are those of its training text."""
 
-    backbone: str
-    method: str
-    variant: str
-    train: str
+    system: System
     seed: int
     view: str
     languages: tuple[str, ...]
 
     @property
-    def path(self) -> str:
-        """Its place under `models/` and `predictions/`."""
-        return f"{self.backbone}/{self.method}/{self.variant}/{self.train}/seed{self.seed}"
+    def name(self) -> str:
+        return paths.run_name(self.system, self.seed)
 
 
-def members(config: Config, train: str) -> list[str]:
-    """The languages that a `train` name stands for: a named list's, or the language itself."""
+def languages_with_training_text(config: Config, task: str) -> list[str]:
+    """The languages that a task can be trained on, in the order of the config."""
+    available = config["tasks"][task]["train_languages"]
+    return list(config["languages"] if available is None else available)
+
+
+def members(config: Config, task: str, train: str) -> list[str]:
+    """The languages that a `train` name stands for: a named list's, the language itself, or all with training text."""
+    if train == EVERY:
+        return languages_with_training_text(config, task)
     return config["finetune"]["sets"].get(train, [train])
 
 
 def trained_runs(config: Config) -> list[Run]:
     """The runs of `finetune.runs` for which there is training text, one for each seed."""
-    available = set(config["corpus"]["train_languages"])
     runs = []
     for entry in config["finetune"]["runs"]:
-        languages = tuple(language for language in members(config, entry["train"]) if language in available)
-        view = recipe_of(config, entry["variant"])["view"]
-        for seed in entry["seeds"] if languages else ():
-            runs.append(Run(config["finetune"]["backbone"], "full", entry["variant"], entry["train"], seed, view, languages))
+        task, model = entry["task"] or config["finetune"]["task"], entry["model"] or config["finetune"]["model"]
+        available = set(languages_with_training_text(config, task))
+        languages = tuple(language for language in members(config, task, entry["train"]) if language in available)
+        recipe = recipe_of(config, entry["variant"])
+        system = System(model, task, recipe["method"], entry["variant"], entry["train"])
+        runs += [Run(system, seed, recipe["view"], languages) for seed in (entry["seeds"] if languages else ())]
     return list(dict.fromkeys(runs))
 
 
 def without_training_text(config: Config) -> list[str]:
-    """Languages that the runs ask to train and that this source has no training text for."""
-    asked = {language for entry in config["finetune"]["runs"] for language in members(config, entry["train"])}
-    return sorted(asked - set(config["corpus"]["train_languages"]))
+    """Languages that the runs ask to train and for which the source of their task has no training text."""
+    lacking = set()
+    for entry in config["finetune"]["runs"]:
+        task = entry["task"] or config["finetune"]["task"]
+        lacking |= set(members(config, task, entry["train"])) - set(languages_with_training_text(config, task))
+    return sorted(lacking)
 
 
 def evaluated_runs(config: Config) -> list[Run]:
     """Every model that predicts: the trained ones, and those that are evaluated as they are."""
-    as_they_are = [Run(name, "none", "none", "none", 0, "full", ()) for name in config["predict"]["as_they_are"]]
+    as_they_are = [Run(paths.as_it_is(name), 0, "full", ()) for name in config["predict"]["as_they_are"]]
     return [*trained_runs(config), *as_they_are]
 
 
-def primary_english(config: Config) -> list[Run]:
-    """The English runs of the primary variant; none where it sees hypotheses alone, since such a run is asked English only."""
-    variant = config["finetune"]["primary_variant"]
-    return [run for run in trained_runs(config) if (run.train, run.variant, run.view) == ("en", variant, "full")]
+def primary_source_runs(config: Config) -> list[Run]:
+    """The runs of the primary variant on the source language and the main task; none where it sees hypotheses alone, since
+    such a run is asked its own language only."""
+    finetune = config["finetune"]
+    wanted = (finetune["model"], finetune["task"], finetune["primary_variant"], config["source_language"], "full")
+    return [
+        run
+        for run in trained_runs(config)
+        if (run.system.model, run.system.task, run.system.variant, run.system.train, run.view) == wanted
+    ]
 
 
-def predictions(config: Config) -> dict[tuple[str, str], list[str]]:
-    """The languages that each (run path, view) is asked.
+def predictions(config: Config) -> dict[tuple[str, str, str], list[str]]:
+    """The languages that each (run, task, view) is asked.
 
-    A run that sees whole examples is asked every language; the controls (a run that sees hypotheses alone, and the primary
-    English models with premises shuffled) are asked the languages that the run was trained on.
+    A run that sees whole examples is asked its task in every language; the controls (a run that sees hypotheses alone, and the
+    primary runs on the source language with premises shuffled) are asked the languages that the run was trained on. A model as
+    it is is asked the main task.
     """
     asked = {}
     for run in evaluated_runs(config):
-        asked[run.path, run.view] = config["languages"] if run.view == "full" else list(run.languages)
-    for run in primary_english(config) if config["predict"]["shuffled"] else ():
-        asked[run.path, "shuffled"] = list(run.languages)
+        task = config["finetune"]["task"] if run.system.task == paths.NOTHING else run.system.task
+        asked[run.name, task, run.view] = config["languages"] if run.view == "full" else list(run.languages)
+    for run in primary_source_runs(config) if config["predict"]["shuffled"] else ():
+        asked[run.name, run.system.task, "shuffled"] = list(run.languages)
     return asked
 
 
-def pattern(paths: Iterable[str]) -> str:
+def pattern(names: Iterable[str]) -> str:
     """A regular expression that matches these paths, all of one depth, whose parts `/` separates, and no other.
 
     Beginnings with the same endings are written once: the 1,500 runs of 20 variants, 15 languages and 5 seeds take 250
     characters and not 34,000, which Snakemake would search for every file.
     """
     endings = defaultdict(set)
-    for path in paths:
-        first, _, rest = path.partition("/")
+    for name in names:
+        first, _, rest = name.partition("/")
         endings[first].add(rest)
     beginnings = defaultdict(list)
     for first in sorted(endings):
@@ -106,15 +130,49 @@ def _one_of(patterns: list[str]) -> str:
 
 def models_in_use(config: Config) -> list[str]:
     """The names of `models` that this study touches, in the order of the config."""
-    used = {config["finetune"]["backbone"], *config["predict"]["as_they_are"], *config["generate"]["models"]}
+    used = {run.system.model for run in evaluated_runs(config)} | {*config["generate"]["models"], config["finetune"]["model"]}
     return [name for name in config["models"] if name in used]
+
+
+def tasks_in_use(config: Config) -> list[str]:
+    """The names of `tasks` that this study touches, the main one first."""
+    return list(dict.fromkeys([config["finetune"]["task"], *(run.system.task for run in trained_runs(config))]))
+
+
+def answer_of(task: str) -> str:
+    """How a task is answered, a module of `carryover.answers`: what the task's module says."""
+    return _constant(f"tasks/{task}.py", "ANSWER")
+
+
+def answer_files(task: str) -> list[str]:
+    """The names of the files that a trained answer adds to a model's directory: what the answer's module says."""
+    return list(_constant(f"answers/{answer_of(task)}.py", "FILES"))
+
+
+def _constant(module: str, name: str) -> Any:
+    """A constant of a module of the library, read from its source: the modules themselves import PyTorch."""
+    for node in ast.parse((LIBRARY / module).read_bytes()).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if isinstance(node, ast.Assign | ast.AnnAssign) and name in [getattr(target, "id", "") for target in targets]:
+            return ast.literal_eval(node.value)
+    raise BadInput(f"workflow/carryover/{module}: says nothing of {name}")
+
+
+def tokenizer_of(config: Config, model: str) -> str:
+    """The name of a model's tokeniser: the model's own name where a directory brings one."""
+    return model if config["models"][model]["source"] == "directory" else config["models"][model]["tokenizer"]
+
+
+def tokenizers_in_use(config: Config) -> list[str]:
+    """The names of the tokenisers of the models in use, without repetition."""
+    return list(dict.fromkeys(tokenizer_of(config, model) for model in models_in_use(config)))
 
 
 def files_in_use(config: Config) -> list[str]:
     """The names of `fetch.files` that this study needs."""
-    names = [config["corpus"]["evaluation"], config["corpus"]["training"]]
-    tokenizer = config["tokenizer"]
-    names += [tokenizer["vocab"], tokenizer["merges"]] if tokenizer["source"] == "files" else [tokenizer["text"]]
+    names = [config["tasks"][task][half] for task in tasks_in_use(config) for half in ("evaluation", "training")]
+    for tokenizer in (config["tokenizers"][name] for name in tokenizers_in_use(config) if name in config["tokenizers"]):
+        names += [tokenizer["vocab"], tokenizer["merges"]] if tokenizer["source"] == "files" else [tokenizer["text"]]
     for model in (config["models"][name] for name in models_in_use(config)):
         names += {"pretrain": [config["pretrain"]["text"]], "fetch": [model.get("config"), model.get("weights")]}.get(
             model["source"], []
@@ -122,10 +180,28 @@ def files_in_use(config: Config) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def tokenised(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
-    """The (view, language, splits) that are tokenised: training text where a run reads it, dev and test where one is asked."""
-    train = {(run.view, language): ("train",) for run in trained_runs(config) for language in run.languages}
-    asked = {(view, language): ("dev", "test") for (_, view), theirs in predictions(config).items() for language in theirs}
-    shown = {("full", language): ("dev", "test") for language in config["languages"]}  # the table of data counts all of them
-    dev = dict.fromkeys(train, ("dev", "test"))  # a run is held against dev
-    return sorted((*place, splits) for some in (train, {**asked, **shown, **dev}) for place, splits in some.items())
+Tokenised = tuple[str, str, str, str, tuple[str, ...]]  # tokeniser, task, view, language, splits
+
+
+def tokenised(config: Config) -> list[Tokenised]:
+    """What is tokenised: training text where a run reads it, dev and test where one is asked or held against it."""
+    found: dict[Tokenised, None] = {}
+    systems = {run.name: run.system for run in evaluated_runs(config)}
+    for run in trained_runs(config):
+        tokenizer = tokenizer_of(config, run.system.model)
+        for language in run.languages:
+            found[tokenizer, run.system.task, run.view, language, TRAINING] = None
+            found[tokenizer, run.system.task, run.view, language, EVALUATION] = None  # a run is held against dev
+    for (name, task, view), languages in predictions(config).items():
+        tokenizer = tokenizer_of(config, systems[name].model)
+        found |= {(tokenizer, task, view, language, EVALUATION): None for language in languages}
+    main = tokenizer_of(config, config["finetune"]["model"]), config["finetune"]["task"], "full"
+    found |= {(*main, language, EVALUATION): None for language in config["languages"]}  # the table of data counts all of them
+    return sorted(found)
+
+
+def pretraining_length(config: Config, tokenizer: str) -> int | None:
+    """The longest line that a model pretrained here has read; None where a run starts from another model with this tokeniser."""
+    models = {run.system.model for run in trained_runs(config)} or {config["finetune"]["model"]}
+    sources = {config["models"][model]["source"] for model in models if tokenizer_of(config, model) == tokenizer}
+    return config["pretrain"]["line_length"] if sources == {"pretrain"} else None

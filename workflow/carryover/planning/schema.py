@@ -108,3 +108,38 @@ def at(schema: Schema, place: str, what: str = "schema:") -> Schema:
             raise BadInput(f"{what} {place}, which is no key")
         inner = found
     return inner
+
+
+READ = {"read", "read_evaluation", "read_training"}  # what a key of a task runs again that says how its files are read
+SOURCES = ("evaluation", "training", "train_languages")
+
+
+def reading_options(schema: Schema, config: dict[str, Any], task: str, splits: tuple[str, ...], language: str) -> dict[str, Any]:
+    """What of a task's section says how rows of these splits are read; of a list of languages, whether this one is in it."""
+    half = {"read", "read_training" if splits == ("train",) else "read_evaluation"}
+    keys, section = schema["properties"]["tasks"]["properties"][task]["properties"], config["tasks"][task]
+    chosen = {name: section[name] for name, key in keys.items() if half & set(key.get("x-runs", ())) and name not in SOURCES}
+    chosen = {name: language in value if _lists_languages(keys[name]) else value for name, value in chosen.items()}
+    return {**chosen, "expected_rows": {split: section["expected_rows"][split] for split in splits}}
+
+
+def encoding_options(schema: Schema, config: dict[str, Any], task: str, view: str) -> dict[str, Any]:
+    """What of a task's section says how a row becomes input; a name that chooses from a mapping beside it, as what it chooses.
+
+    The seed of shuffling goes with the view that it is for.
+    """
+    keys, section = schema["properties"]["tasks"]["properties"][task]["properties"], config["tasks"][task]
+    left_out = {name for name, key in keys.items() if READ & set(key.get("x-runs", ()))} | {*SOURCES, "expected_rows"}
+    chosen = {name: value for name, value in section.items() if name not in left_out}
+    for name, key in keys.items():
+        mapping = next((place.split(".")[-1] for place in key.get("x-names", ()) if place.startswith(f"tasks.{task}.")), None)
+        if mapping and name in chosen:
+            chosen[name] = section[mapping][chosen[name]]
+            chosen.pop(mapping, None)
+    if "shuffle_seed" in chosen and view != "shuffled":
+        chosen["shuffle_seed"] = None
+    return chosen
+
+
+def _lists_languages(key: Schema) -> bool:
+    return key.get("items") == {"$ref": "#/$defs/language"}

@@ -9,94 +9,111 @@ from typing import Any
 
 from carryover.planning import runs
 from carryover.planning.config import recipe_of
+from carryover.planning.paths import job_of_predictions, job_of_run
 from carryover.planning.schema import chapters_in_use
 
 Config = dict[str, Any]
-Task = dict[str, Any]
+Job = dict[str, Any]
 SPLITS = ("dev", "test")
 
 
 def workload(config: Config) -> dict[str, Any]:
-    """All that the costs of a study depend on: its tasks, its models' shapes, and the sizes that the config states.
+    """All that the costs of a study depend on: its jobs, its models, and the sizes that the config states.
 
-    A task has the job's name (its place in the study's folder, as in jobs.csv), its stage, and the kind of work.
+    A job has its name (its place in the study's folder, as in jobs.csv), its stage, and the kind of work.
     """
     return {
-        "tasks": [*_preparing(config), *_training(config), *_scoring(config), *_gathering(config)],
-        "shapes": {name: _shape(config, name) for name in runs.models_in_use(config)},
-        "vocabulary": config["tokenizer"]["vocabulary"] if config["tokenizer"]["source"] == "train" else None,
-        "rows": {"train": _training_rows(config), **{split: config["corpus"]["expected_rows"][split] for split in SPLITS}},
+        "jobs": [*_preparing(config), *_training(config), *_scoring(config), *_gathering(config)],
+        "models": {name: _described(config, name) for name in runs.models_in_use(config)},
+        "vocabularies": _vocabularies(config),
+        "rows": {task: _rows(config["tasks"][task]) for task in runs.tasks_in_use(config)},
     }
 
 
-def _shape(config: Config, name: str) -> dict[str, int] | None:
-    """The shape of a model that is pretrained here; None for one whose files say it."""
-    if config["models"][name]["source"] != "pretrain":
-        return None
-    return {part: config["pretrain"][part] for part in ("width", "layers", "feed_forward", "positions")}
+def _vocabularies(config: Config) -> dict[str, int]:
+    """The entries of the tokenisers that are trained here."""
+    trained = {name: made for name, made in config["tokenizers"].items() if made["source"] == "train"}
+    return {name: made["vocabulary"] for name, made in trained.items()}
 
 
-def _training_rows(config: Config) -> int | float | None:
-    """Rows of a language's training text: a count, a fraction of what the archive has, or None for all of it."""
-    subset, expected = config["corpus"]["subset"], config["corpus"]["expected_rows"]["train"]
+def _described(config: Config, name: str) -> dict[str, Any]:
+    """What the config says of a model: its tokeniser, and of one that is pretrained here what its `config.json` will say."""
+    described: dict[str, Any] = {"tokenizer": runs.tokenizer_of(config, name), "config": None}
+    if config["models"][name]["source"] == "pretrain":
+        shape = {"width": "n_embd", "layers": "n_layer", "heads": "n_head", "feed_forward": "n_inner", "positions": "n_positions"}
+        described["config"] = {"model_type": "gpt2", **{theirs: config["pretrain"][ours] for ours, theirs in shape.items()}}
+    return described
+
+
+def _rows(task: Config) -> dict[str, int | float | None]:
+    """Rows of a language and split: a count, a fraction of what the file has, or None where that is not known."""
+    subset, expected = task["subset"], task["expected_rows"]
+    train = expected["train"]
     if isinstance(subset, int):
-        return subset if expected is None else min(subset, expected)
-    return subset if expected is None else max(1, int(expected * subset))
+        train = subset if train is None else min(subset, train)
+    else:
+        train = subset if train is None else max(1, int(train * subset))
+    return {"train": train, **{split: expected[split] for split in SPLITS}}
 
 
-def _preparing(config: Config) -> list[Task]:
-    tasks: list[Task] = []
+def _preparing(config: Config) -> list[Job]:
+    jobs: list[Job] = []
     if any(file["url"].startswith("mini:") for file in config["fetch"]["files"].values()):
-        tasks.append({"job": "mini", "work": "build"})
-    tasks.append({"job": "tokenizer", "work": "tokenizer"})
-    for language in config["languages"]:
-        tasks.append({"job": f"corpus/{language}.evaluation", "work": "corpus", "splits": SPLITS, "languages": [language]})
-    for language in config["corpus"]["train_languages"]:
-        tasks.append({"job": f"corpus/{language}.training", "work": "corpus", "splits": ["train"], "languages": [language]})
-    for view, language, splits in runs.tokenised(config):
-        kind = "training" if splits == ("train",) else "evaluation"
-        job = f"tokens/{view}/{language}.{kind}"
-        tasks.append({"job": job, "work": "tokenise", "splits": splits, "languages": [language], "view": view})
-    return [*tasks, {"job": "fertility", "work": "fertility"}]
+        jobs.append({"job": "mini", "work": "build"})
+    for name in runs.tokenizers_in_use(config):
+        if name in config["tokenizers"]:
+            jobs.append({"job": f"tokenizers/{name}", "work": "tokenizer"})
+    for task in runs.tasks_in_use(config):
+        read = [(language, "evaluation", SPLITS) for language in config["languages"]]
+        read += [(language, "training", runs.TRAINING) for language in runs.languages_with_training_text(config, task)]
+        for language, half, splits in read:
+            name = f"corpus/{task}/{language}.{half}"
+            jobs.append({"job": name, "work": "corpus", "task": task, "splits": splits, "languages": [language]})
+    for tokenizer, task, view, language, splits in runs.tokenised(config):
+        name = f"tokens/{tokenizer}/{task}/{view}/{language}.{'training' if splits == runs.TRAINING else 'evaluation'}"
+        given = {"tokenizer": tokenizer, "task": task, "view": view, "splits": splits, "languages": [language]}
+        jobs.append({"job": name, "work": "tokenise", **given})
+    main = config["finetune"]["task"]
+    return [*jobs, *({"job": f"fertility/{name}/{main}", "work": "fertility"} for name in runs.tokenizers_in_use(config))]
 
 
-def _training(config: Config) -> list[Task]:
-    tasks: list[Task] = []
+def _training(config: Config) -> list[Job]:
+    jobs: list[Job] = []
     for name in runs.models_in_use(config):
         if config["models"][name]["source"] == "pretrain":
             given = {part: config["pretrain"][part] for part in ("line_length", "held_out")}
             given |= _passes(config["pretrain"]["recipe"])
-            tasks.append({"job": f"pretrain/{name}", "work": "pretrain", "model": name, **given})
+            jobs.append({"job": f"pretrained/{name}", "work": "pretrain", "model": name, **given})
         else:
-            tasks.append({"job": f"backbones/{name}", "work": "convert", "model": name})
-        tasks.append({"job": f"parity/{name}", "work": "parity", "model": name})
+            jobs.append({"job": f"pretrained/{name}", "work": "convert", "model": name})
+        jobs.append({"job": f"parity/{name}", "work": "parity", "model": name})
     for run in runs.trained_runs(config):
-        given = {"model": run.backbone, "languages": run.languages, "view": run.view}
-        given |= _passes(recipe_of(config, run.variant))
-        tasks.append({"job": f"models/{run.path}", "work": "finetune", **given})
-    return tasks
+        given = {"model": run.system.model, "task": run.system.task, "languages": run.languages, "view": run.view}
+        given |= _passes(recipe_of(config, run.system.variant))
+        jobs.append({"job": job_of_run(run.name), "work": "finetune", **given})
+    return jobs
 
 
 def _passes(recipe: dict[str, Any]) -> dict[str, Any]:
     return {name: recipe[name] for name in ("batch_size", "epochs", "max_updates", "precision")}
 
 
-def _scoring(config: Config) -> list[Task]:
+def _scoring(config: Config) -> list[Job]:
     generated = {"models": config["generate"]["models"], "prompts": len(config["generate"]["prompts"])}
     generated["max_new_tokens"] = config["generate"]["max_new_tokens"]
-    backbones = {run.path: run.backbone for run in runs.evaluated_runs(config)}
+    models = {run.name: run.system.model for run in runs.evaluated_runs(config)}
     precision = config["predict"]["precision"]
     return [
         {"job": "generate", "work": "generate", **generated},
         *(
-            {"job": f"predictions/{run}/{view}", "work": "predict", "model": backbones[run], "precision": precision}
-            | {"languages": languages, "view": view}
-            for (run, view), languages in runs.predictions(config).items()
+            {"job": job_of_predictions(run, task, view), "work": "predict", "model": models[run], "precision": precision}
+            | {"languages": languages, "task": task, "view": view}
+            for (run, task, view), languages in runs.predictions(config).items()
         ),
     ]
 
 
-def _gathering(config: Config) -> list[Task]:
+def _gathering(config: Config) -> list[Job]:
     tables = [f"{chapter}/tables" for chapter in chapters_in_use(config)]
-    names = ["select"] if runs.primary_english(config) else []
+    names = ["select"] if runs.primary_source_runs(config) else []
     return [{"job": name, "work": name} for name in ("plan", *names, *tables, "figures")]

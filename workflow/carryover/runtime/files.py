@@ -6,6 +6,7 @@ import glob
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,6 +60,12 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     """Writes bytes, whole."""
     with whole(path) as partial:
         partial.write_bytes(content)
+
+
+def copy(source: str | Path, target: str | Path) -> None:
+    """Copies a file, whole."""
+    with whole(target) as partial:
+        shutil.copyfile(source, partial)
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from carryover.data.sequences import Sequences
 from carryover.training.checkpoints import Checkpoints
-from carryover.training.loop import History, Recipe, train
+from carryover.training.loop import History, Recipe, epoch_order, train
 
 
 class Answer(Protocol):
@@ -54,3 +54,29 @@ def finetune(
         return {"criterion": float(np.mean(list(by_language.values()))), "dev": by_language}
 
     return loop(model, len(data), loss_of, at_epoch_end, recipe, seed, checkpoints, data.lengths)
+
+
+def split_recipe(recipe: Mapping[str, Any]) -> tuple[Recipe, float, dict[str, Any]]:
+    """A recipe of the config as what the loop takes, the model's dropout, and the options of the method."""
+    rest = {name: value for name, value in recipe.items() if name not in ("method", "view", "dropout", recipe["method"])}
+    return Recipe(**rest), recipe["dropout"], dict(recipe.get(recipe["method"], {}))
+
+
+def training_facts(model: nn.Module, data: Sequences, recipe: Recipe, seed: int, history: History) -> dict[str, Any]:
+    """What a run saw and took: rows, examples, updates, tokens, losses, weights, seconds."""
+    examples = history.curve[-1]["examples"]
+    epochs, rest = divmod(examples, len(data))  # a limit on the updates can cut the last epoch
+    last = epoch_order(len(data), seed, epochs, recipe, data.lengths)
+    weights = list(model.parameters())
+    return {
+        "rows": len(data),
+        "examples": examples,
+        "updates": history.curve[-1]["step"],
+        "tokens": int(epochs * data.lengths.sum() + data.lengths[last[:rest]].sum()),
+        "train_loss": history.train_loss,
+        "best_epoch": history.best_epoch,
+        "dev_criterion": history.epochs[history.best_epoch - 1]["criterion"],
+        "parameters": sum(weight.numel() for weight in weights),
+        "trained_parameters": sum(weight.numel() for weight in weights if weight.requires_grad),
+        "seconds": round(history.seconds, 1),
+    }

@@ -4,32 +4,35 @@ MADE.append(f"{RESULTS}/transfer/tables/provenance.json")
 
 def not_the_published_text():
     """Published fertility was counted with GPT-2's tokeniser on XNLI's training text, whatever model a study trains."""
-    if config["tokenizer"]["source"] != "files":
+    if config["tokenizers"].get(MAIN_TOKENIZER, {}).get("source") != "files":
         yield "another tokeniser"
-    if FILES[config["corpus"]["training"]]["url"].startswith("mini:"):
+    if FILES[config["tasks"][MAIN_TASK]["training"]]["url"].startswith("mini:"):
         yield "another corpus"
 
 
 use rule job as transfer_tables with:
     input:
         predictions=[
-            f"{RESULTS}/predictions/{run}/{view}/{language}.{split}.parquet"
-            for (run, view), languages in PREDICTIONS.items()
+            AT.prediction(run, task, view, language, split)
+            for (run, task, view), languages in PREDICTIONS.items()
             for language in languages
-            for split in ("dev", "test")
+            for split in runs.EVALUATION
         ],
         training=TRAINING_RECORDS,
-        curves=[f"{RESULTS}/models/{run}/curve.csv" for run in RUNS],
-        fertility=f"{RESULTS}/fertility/fertility.csv",
+        curves=[f"{AT.run(run)}/curve.csv" for run in RUNS],
+        fertility=AT.fertility(MAIN_TOKENIZER, MAIN_TASK),
         published=sorted(str(path) for path in Path("data/published").glob("*.csv")),
         corpus=[
-            *expand(f"{RESULTS}/corpus/{{language}}.evaluation.json", language=LANGUAGES),
-            *expand(f"{RESULTS}/corpus/{{language}}.training.json", language=config["corpus"]["train_languages"]),
+            *(AT.counts(f"corpus/{MAIN_TASK}/{language}.evaluation") for language in LANGUAGES),
+            *(
+                AT.counts(f"corpus/{MAIN_TASK}/{language}.training")
+                for language in runs.languages_with_training_text(config, MAIN_TASK)
+            ),
         ],
-        tokens=expand(f"{RESULTS}/tokens/full/{{language}}.evaluation.json", language=LANGUAGES),
-        pretrain=expand(f"{RESULTS}/pretrain/{{model}}/pretrain.json", model=PRETRAINED),
-        pretraining_curves=expand(f"{RESULTS}/pretrain/{{model}}/curve.csv", model=PRETRAINED),
-        proposal=[f"{RESULTS}/select/proposal.json"] if ENGLISH else [],
+        tokens=[AT.counts(f"tokens/{MAIN_TOKENIZER}/{MAIN_TASK}/full/{language}.evaluation") for language in LANGUAGES],
+        pretrain=[f"{AT.pretrained(name)}/pretrain.json" for name in PRETRAINED],
+        pretraining_curves=[f"{AT.pretrained(name)}/curve.csv" for name in PRETRAINED],
+        proposal=[f"{RESULTS}/select/proposal.json"] if SOURCE_RUNS else [],
         parity=expand(f"{RESULTS}/parity/{{model}}.json", model=runs.models_in_use(config)),
         generations=f"{RESULTS}/generate/generations.json",
         languages="data/languages.csv",
@@ -52,5 +55,7 @@ use rule job as transfer_tables with:
             not_comparable_because=config["report"]["not_comparable_because"] or "",
             fertility_not_comparable_because=" and ".join(not_the_published_text()),
             primary_variant=config["finetune"]["primary_variant"],
-            trained={run.train: run.languages for run in RUNS.values()},
+            trained={run.system.train: run.languages for run in RUNS.values()},
+            source_language=config["source_language"],
+            task=MAIN_TASK,
         ),
