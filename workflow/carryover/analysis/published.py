@@ -1,4 +1,4 @@
-"""What others published, to put beside our own figures: `data/published/*.csv`, accuracies as fractions.
+"""What others published, as a reference for our own figures: `data/published/*.csv`, accuracies as fractions.
 
 Another model or another number of training rows makes a figure "not comparable": it is shown, with the reason, and no
 difference is computed.
@@ -19,7 +19,7 @@ REPORT = "sutd-report-2025"  # the report whose tables ours mirror
 MODEL = "gpt2"  # the 124M model that the report and the other public runs of the course fine-tuned
 BASELINE = {"lr": 5e-5, "batch_size": 4}  # the course's recipe, of which a published setting names the changes
 COMPARABLE, NOT_COMPARABLE, NOTHING = "comparable", "not comparable", "nothing published"
-SETTING, TOGETHER = "setting", "several languages"  # kinds of other public runs, beside the regimes zero-shot and own model
+SETTING, TOGETHER = "setting", "several languages"  # kinds of other public runs, next to the regimes zero-shot and own model
 FERTILITY_ROWS = 3927  # of training text, on which the report counted its fertility
 Published = dict[str, pd.DataFrame]
 
@@ -84,13 +84,13 @@ def zero_shot(published: Published, language: str) -> dict[str, Any]:
 
 
 def fertility(published: Published, row: dict[str, Any], incomparable: str) -> dict[str, Any]:
-    """The report's tokens per word and group beside a row of our fertility of training text, as `compare_published` does."""
+    """The report's tokens per word and group, for a row of our fertility of training text, as `compare_published` does."""
     where = {"source": REPORT, "language": row["language"]}
     score = {"accuracy": row["tokens_per_word"], "low": row["word_low"], "high": row["word_high"]}
     if not incomparable and row["rows"] != FERTILITY_ROWS:
         incomparable = f"counted on {row['rows']:,} rows, the published value on {FERTILITY_ROWS:,}"
-    beside = compare_published(score, value(published["fertility"], "tokens_per_word", **where), incomparable)
-    return beside | {"published_group": value(published["fertility"], "group", **where)}
+    compared = compare_published(score, value(published["fertility"], "tokens_per_word", **where), incomparable)
+    return compared | {"published_group": value(published["fertility"], "group", **where)}
 
 
 def per_language(published: Published, language: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def unlike(model: str) -> str:
 def compare_published(
     score: dict[str, Any], reference: float | None, incomparable: str, rows: tuple[int | None, int | None] = (None, None)
 ) -> dict[str, Any]:
-    """The published accuracy beside ours: its difference with our interval, or why the two cannot be compared.
+    """The published accuracy and ours: their difference with our interval, or why the two cannot be compared.
 
     incomparable: the reason that holds for the whole study, empty where there is none; rows: of our training and of the
     published. The published figure is taken as a fixed number, its own sampling error being unknown.

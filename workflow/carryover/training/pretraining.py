@@ -70,7 +70,7 @@ def published_losses(curve: Sequence[dict[str, float]], data: TextDataset) -> np
     """The quantity that the course publishes, at each point of a loss curve: the average since the start of the loss over
     all positions, padding counted.
 
-    Its models are trained on padding and soon foretell it; ours never see it, so a padded position counts as a loss of 0.
+    Its models are trained on padding and soon predict it; ours never see it, so a padded position counts as a loss of 0.
     """
     updates = [point["updates"] for point in curve]
     mean = np.cumsum([point["loss"] * count for point, count in zip(curve, updates, strict=True)]) / np.cumsum(updates)

@@ -63,7 +63,7 @@ def english_accuracy(results: Results) -> Decision:
 
 
 def settings_differ_as_published(results: Results) -> Decision:
-    """The published differences between settings, beside ours."""
+    """The published differences between settings, next to ours."""
     found = [row for row in rows(results.tables["hyperparameters"], split="test") if pd.notna(row["delta_difference"])]
     if len(found) < 3:
         return undecided(results.incomparable or f"{len(found)} of the three settings can be compared with the published ones")
@@ -326,12 +326,12 @@ def many_models_cost_more(results: Results) -> Decision:
 
 def joint_model_helps_costly_languages(results: Results) -> Decision:
     """With as many examples of the language: a joint model ahead of the single one, where a word takes more than 3.5 tokens."""
-    return estimates.matched(results, EXAMPLES, estimates.costly(results), low=0)
+    return estimates.at_equal_effort(results, EXAMPLES, estimates.costly(results), low=0)
 
 
 def joint_model_costs_strong_languages(results: Results) -> Decision:
     """With as many updates: a joint model behind the single one, in the languages that are above chance zero-shot."""
-    return estimates.matched(results, UPDATES, estimates.strong(results), high=0)
+    return estimates.at_equal_effort(results, UPDATES, estimates.strong(results), high=0)
 
 
 def joint_model_is_nearly_as_good(results: Results) -> Decision:

@@ -166,7 +166,9 @@ def joint(results: Results) -> list[str]:
     return [regime for regime in dict.fromkeys(results.tables["regimes"]["regime"]) if regime.startswith(JOINT)]
 
 
-def matched(results: Results, criterion: str, codes: set[str], low: float = -math.inf, high: float = math.inf) -> Decision:
+def at_equal_effort(
+    results: Results, criterion: str, codes: set[str], low: float = -math.inf, high: float = math.inf
+) -> Decision:
     """Joint minus single model where both were trained as long, in some languages; or the run that is missing."""
     table = [row for row in rows(results.tables["equal_effort"], equal_in=criterion) if row["language"] in codes]
     fair = [change(row) for row in table if pd.notna(row["difference"])]
