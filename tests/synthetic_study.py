@@ -28,6 +28,8 @@ CONFIG = {
     "study": "synthetic",
     "title": "A synthetic study",
     "languages": LANGUAGES,
+    "task": "nli",
+    "source_language": "en",
     "primary_variant": "lr_high",
     "confidence": 0.95,
     "resamples": 500,
@@ -42,7 +44,7 @@ CONFIG = {
     "comparable": False,
     "not_comparable_because": "a toy model on the embedded corpus",
 }
-LOOK = {"listed": LANGUAGES, "confidence": 0.95, "palette": "okabe-ito", "order": "family"}
+LOOK = {"listed": LANGUAGES, "confidence": 0.95, "source": "en", "palette": "okabe-ito", "order": "family"}
 SKILL = {
     ("lr_high", "en"): {"en": 0.45, "es": 0.18, "de": 0.12, "ar": 0.0, "th": None},
     ("baseline", "en"): {"en": 0.20, "es": 0.05, "de": 0.0, "ar": 0.0, "th": None},
@@ -76,7 +78,7 @@ def write_predictions(place: Path, skill: dict[str, float | None], view: str, *s
         for split in PREMISES:
             path = place / view / f"{language}.{split}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            predictions(amount, split, view, language, *stream).to_parquet(path)
+            predictions(amount, split, view.removeprefix("nli/"), language, *stream).to_parquet(path)
         write_json(place / view / "provenance.json", provenance(12.5))
 
 
@@ -95,12 +97,12 @@ def provenance(seconds: float) -> dict[str, object]:
 
 
 def write_run(study: Path, variant: str, train: str, skill: dict[str, float | None], seed: int = 0) -> None:
-    path = f"toy/full/{variant}/{train}/seed{seed}"
-    view = "hypothesis" if variant == "blind" else "full"
+    path = f"toy/nli/full/{variant}/{train}/seed{seed}"
+    view = "nli/hypothesis" if variant == "blind" else "nli/full"
     write_predictions(study / "predictions" / path, skill, view, variant, train, seed)
     languages = TRAINED[train]
     recipe = {"lr": 5e-5 if variant == "baseline" else 1e-3, "batch_size": 4, "epochs": 1, "weight_decay": 0.01, "warmup": 0}
-    recipe |= {"schedule": "constant", "dropout": 0.1, "precision": "fp32", "view": view}
+    recipe |= {"schedule": "constant", "dropout": 0.1, "precision": "fp32", "view": view.removeprefix("nli/")}
     rows = 2000 * len(languages)
     model = study / "models" / path
     write_json(
@@ -125,9 +127,9 @@ def write_study(root: Path) -> Path:
         write_run(study, variant, train, skill)
     write_run(study, "lr_high", "en", SKILL["lr_high", "en"], seed=1)
     for seed in (0, 1):
-        place = study / f"predictions/toy/full/lr_high/en/seed{seed}"
-        write_predictions(place, {"en": 0.1, "es": 0.0, "de": 0.0, "ar": 0.0, "th": None}, "shuffled", "lr_high", seed)
-    write_predictions(study / "predictions/toy/none/none/none/seed0", dict.fromkeys(LANGUAGES, 0.0), "full", "none")
+        place = study / f"predictions/toy/nli/full/lr_high/en/seed{seed}"
+        write_predictions(place, {"en": 0.1, "es": 0.0, "de": 0.0, "ar": 0.0, "th": None}, "nli/shuffled", "lr_high", seed)
+    write_predictions(study / "predictions/toy/none/none/none/none/seed0", dict.fromkeys(LANGUAGES, 0.0), "nli/full", "none")
     write_fertility(study / "fertility/fertility.csv")
     figures = {"parameters": 6_800_000, "lines": 900, "tokens": 50_000, "updates": 675, "seconds": 20.0, "train_loss": 6.1}
     figures |= {"validation_loss": 6.4, "validation_perplexity": 601.8, "published_loss": 4.2, "positions_seen": 128}
@@ -148,7 +150,7 @@ def write_study(root: Path) -> Path:
         {"prompt": "مرحبا", "model": "toy", "continuation": " สวัสดี 你好", "stopped_by": "end of text", "chosen": "greedy"},
     ]
     write_json(study / "generate/generations.json", generations)
-    parity = {"backbone": "toy", "max_difference": 2.4e-6, "tolerance": 1e-4, "transformers": "4.0.0", "passed": True}
+    parity = {"model": "toy", "max_difference": 2.4e-6, "tolerance": 1e-4, "transformers": "4.0.0", "passed": True}
     write_json(study / "parity/toy.json", parity)
     write_json(study / "select/proposal.json", proposal())
     for language in LANGUAGES:
@@ -217,7 +219,7 @@ def drawing(look: dict[str, object]) -> dict[str, object]:
 def make_tables(study: Path, config: dict[str, object] = CONFIG) -> dict[str, pd.DataFrame]:
     """Runs the chapter's tables script on a study; returns its tables as a reader of the CSV files sees them."""
     inputs = {
-        "predictions": sorted(path for path in study.glob("predictions/*/*/*/*/*/*") if path.is_dir()),
+        "predictions": sorted(path for path in study.glob("predictions/*/*/*/*/*/*/*/*") if path.is_dir()),
         "training": sorted(study.glob("models/**/training.json")),
         "curves": sorted(study.glob("models/**/curve.csv")),
         "fertility": [study / "fertility/fertility.csv"],

@@ -135,7 +135,7 @@ def test_a_claim_is_decided_by_its_test_for_the_models_that_it_is_about():
 
     results = Results("qwen2.5-0.5b", {}, {}, "en", SETTINGS)
     (row,) = claims.verdicts(claims.claims_of(table(models="qwen bloom"), "here"), {"yes": yes}, results)
-    assert (row["verdict"], row["why"], row["backbone"]) == (SUPPORTED, "qwen2.5-0.5b", "qwen2.5-0.5b")
+    assert (row["verdict"], row["why"], row["model"]) == (SUPPORTED, "qwen2.5-0.5b", "qwen2.5-0.5b")
     (row,) = claims.verdicts(claims.claims_of(table(models="gpt2"), "here"), {"yes": yes}, results)
     assert (row["verdict"], row["why"]) == (UNDECIDED, "a claim about gpt2, which qwen2.5-0.5b is not")
     (row,) = claims.verdicts(claims.claims_of(table(test="", reason="no run"), "here"), {"yes": yes}, results)

@@ -1,4 +1,4 @@
-"""The proposal which languages to train: hand-made evidence whose answer is known."""
+"""The proposal which languages to train: hand-made candidates whose answer is known."""
 
 from pathlib import Path
 
@@ -21,11 +21,13 @@ def limits(**changes) -> Thresholds:
     return Thresholds(**{**PLAIN, **TIERS, **changes})
 
 
-def evidence(**rows: tuple[float, float, float, float]) -> pd.DataFrame:
+def candidates(**rows: tuple[float, float, float, float]) -> pd.DataFrame:
     """dev accuracy, p after Holm, tokens per word, token premium by language; English, by far the best, first."""
     columns = ["dev_accuracy", "p_holm", "tokens_per_word", "token_premium"]
     table = {"en": (0.8, np.nan, 1.1, 1.0), **rows}
-    return pd.DataFrame([{"language": name, **dict(zip(columns, values, strict=True))} for name, values in table.items()])
+    return pd.DataFrame(
+        [{"language": name, "chance": 1 / 3, **dict(zip(columns, values, strict=True))} for name, values in table.items()]
+    )
 
 
 ABOVE = {
@@ -43,7 +45,7 @@ def chosen(entries: list[dict]) -> list[str]:
 
 
 def test_carryover_takes_what_is_above_chance_and_not_too_dear_the_cheapest_first():
-    entries = propose(evidence(**ABOVE), "carryover", limits(), list(ABOVE))
+    entries = propose(candidates(**ABOVE), "carryover", limits(), list(ABOVE), "en")
     assert chosen(entries) == ["fr", "es", "de"]
     reasons = {entry["language"]: entry["reason"] for entry in entries}
     assert set(reasons) == set(ABOVE)  # every language but English has its reason
@@ -66,30 +68,34 @@ def test_carryover_takes_what_is_above_chance_and_not_too_dear_the_cheapest_firs
     ],
 )
 def test_each_limit_of_carryover_decides(change, expected):
-    assert chosen(propose(evidence(**ABOVE), "carryover", limits(**change), list(ABOVE))) == expected
+    assert chosen(propose(candidates(**ABOVE), "carryover", limits(**change), list(ABOVE), "en")) == expected
 
 
 def test_reasons_tell_who_came_before_and_how_many_were_too_few():
     crowded = {
-        entry["language"]: entry["reason"] for entry in propose(evidence(**ABOVE), "carryover", limits(most=2), list(ABOVE))
+        entry["language"]: entry["reason"]
+        for entry in propose(candidates(**ABOVE), "carryover", limits(most=2), list(ABOVE), "en")
     }
     assert "2 others come before it" in crowded["de"]
     assert "others come before" not in crowded["es"] + crowded["ru"]
-    few = {entry["language"]: entry["reason"] for entry in propose(evidence(**ABOVE), "carryover", limits(fewest=4), list(ABOVE))}
+    few = {
+        entry["language"]: entry["reason"]
+        for entry in propose(candidates(**ABOVE), "carryover", limits(fewest=4), list(ABOVE), "en")
+    }
     assert "only 3 qualify, fewer than 4" in few["es"]
 
 
 @pytest.mark.parametrize("strategy", ["carryover", "report-tiers"])
-def test_ties_go_by_name_whatever_the_order_of_the_evidence(strategy):
+def test_ties_go_by_name_whatever_the_order_of_the_candidates(strategy):
     same = dict.fromkeys(("tr", "de", "vi", "bg"), (0.45, 0.001, 2.0, 2.0))
     backwards = dict(reversed(same.items()))
     for rows in (same, backwards):
-        assert chosen(propose(evidence(**rows), strategy, limits(most=3), list(same))) == ["bg", "de", "tr"]
+        assert chosen(propose(candidates(**rows), strategy, limits(most=3), list(same), "en")) == ["bg", "de", "tr"]
 
 
 @pytest.mark.parametrize("strategy", ["carryover", "report-tiers"])
 def test_languages_without_training_text_are_only_evaluated(strategy):
-    entries = propose(evidence(**ABOVE), strategy, limits(most=1), ["en", "es", "de"])
+    entries = propose(candidates(**ABOVE), strategy, limits(most=1), ["en", "es", "de"], "en")
     assert chosen(entries) == ["es"]  # fr, which was before, takes nobody's place
     french = next(entry for entry in entries if entry["language"] == "fr")
     assert french["tier"] == 3 and "no training text" in french["reason"]
@@ -111,7 +117,7 @@ def test_languages_without_training_text_are_only_evaluated(strategy):
     ],
 )
 def test_report_tiers_at_every_bound(words, accuracy, tier):
-    (entry,) = propose(evidence(xx=(accuracy, 0.9, words, 9.0)), "report-tiers", limits(), ["xx"])
+    (entry,) = propose(candidates(xx=(accuracy, 0.9, words, 9.0)), "report-tiers", limits(), ["xx"], "en")
     assert entry["tier"] == tier
     assert entry["selected"] == (tier < 3)
     assert entry["reason"].startswith(f"tier {tier}")
@@ -119,21 +125,21 @@ def test_report_tiers_at_every_bound(words, accuracy, tier):
 
 def test_report_tiers_go_from_the_top_and_by_tokens_per_word():
     rows = {"aa": (0.35, 0.9, 1.5, 9.0), "bb": (0.45, 0.9, 2.4, 9.0), "cc": (0.45, 0.9, 2.2, 9.0), "dd": (0.2, 0.9, 3.0, 9.0)}
-    assert chosen(propose(evidence(**rows), "report-tiers", limits(), list(rows))) == ["cc", "bb", "aa", "dd"]
-    assert chosen(propose(evidence(**rows), "report-tiers", limits(most=2), list(rows))) == ["cc", "bb"]
+    assert chosen(propose(candidates(**rows), "report-tiers", limits(), list(rows), "en")) == ["cc", "bb", "aa", "dd"]
+    assert chosen(propose(candidates(**rows), "report-tiers", limits(most=2), list(rows), "en")) == ["cc", "bb"]
 
 
 def test_english_is_never_proposed():
     rows = {"de": ABOVE["de"]}
     for strategy in ("carryover", "report-tiers"):
-        assert [entry["language"] for entry in propose(evidence(**rows), strategy, limits(), ["en", "de"])] == ["de"]
+        assert [entry["language"] for entry in propose(candidates(**rows), strategy, limits(), ["en", "de"], "en")] == ["de"]
 
 
 def test_a_language_whose_premium_is_not_known_is_not_taken_as_cheap():
     """Dev text that is not parallel has no token premium."""
-    table = evidence(**{**ABOVE, "vi": (0.45, 0.001, 3.6, np.nan)}).astype({"token_premium": object})
+    table = candidates(**{**ABOVE, "vi": (0.45, 0.001, 3.6, np.nan)}).astype({"token_premium": object})
     table.loc[table["language"] == "vi", "token_premium"] = None
-    entries = propose(table, "carryover", limits(), [*ABOVE, "vi"])
+    entries = propose(table, "carryover", limits(), [*ABOVE, "vi"], "en")
     assert chosen(entries) == ["fr", "es", "de"]
     assert entries[-1]["language"] == "vi" and "no token premium" in entries[-1]["reason"]
 
@@ -149,7 +155,7 @@ def published() -> dict:
 def adopted(config: dict, selected: list[str]) -> dict:
     """The study with the overlay on top, merged as Snakemake does and resolved."""
     finetune = config["finetune"]
-    overlay = yaml.safe_load(adopting_overlay(selected, finetune["runs"], finetune["primary_variant"]))
+    overlay = yaml.safe_load(adopting_overlay(selected, finetune["runs"], finetune["primary_variant"], "en"))
     assert list(overlay) == ["finetune"]
     base = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     changes = overlay["finetune"]
@@ -161,22 +167,22 @@ def adopted(config: dict, selected: list[str]) -> dict:
 def test_the_overlay_trains_the_selected_alone_and_together(published):
     config = adopted(published, ["fr", "es"])
     trained = runs.trained_runs(config)
-    others = [(run.variant, run.train, run.seed, run.languages) for run in trained if run.train != "en"]
+    others = [(run.system.variant, run.system.train, run.seed, run.languages) for run in trained if run.system.train != "en"]
     assert others == [
         *(("baseline", language, seed, (language,)) for language in ("fr", "es") for seed in (0, 1, 2)),
         *(("baseline", "selected", seed, ("en", "fr", "es")) for seed in (0, 1, 2)),
     ]
-    english = [run for run in runs.trained_runs(published) if run.train == "en"]
-    assert [run for run in trained if run.train == "en"] == english  # none of them is trained again
+    english = [run for run in runs.trained_runs(published) if run.system.train == "en"]
+    assert [run for run in trained if run.system.train == "en"] == english  # none of them is trained again
 
 
 def test_an_empty_proposal_trains_english_and_nothing_else(published):
     config = adopted(published, [])
-    assert {run.train for run in runs.trained_runs(config)} == {"en"}
+    assert {run.system.train for run in runs.trained_runs(config)} == {"en"}
     assert "selected" not in config["finetune"]["sets"]
 
 
 def test_the_overlay_can_be_read(published):
-    text = adopting_overlay(["fr"], published["finetune"]["runs"], "baseline")
+    text = adopting_overlay(["fr"], published["finetune"]["runs"], "baseline", "en")
     assert "&id" not in text and "*id" not in text  # a person edits it: no anchors
     assert text.isascii()

@@ -14,7 +14,7 @@ from carryover.reporting.formatting import Words
 from synthetic_study import CHAPTER, LOOK, ROOT, drawing, make_tables, run_script, tables_of, write_study
 
 PRINTED = [table for table in CHAPTER.tables.values() if table.printed]
-WORDS = Words({"en": "English", "es": "Spanish"}, 1, 0.95)
+WORDS = Words({"en": "English", "es": "Spanish"}, 1, 0.95, "en")
 
 
 @pytest.fixture(scope="module")

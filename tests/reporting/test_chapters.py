@@ -124,11 +124,20 @@ def test_the_closing_chapter_is_a_chapter_too():
 
 
 def test_a_cell_leads_to_its_job_by_what_its_column_says():
-    row = {"backbone": "toy", "method": "full", "variant": "a", "train": "en", "seed": 3, "language": "es", "split": "train"}
-    assert made_by("prediction", row, "transfer/tables")[0] == "predictions/toy/full/a/en/seed3/full"
-    assert made_by("training", row, "transfer/tables") == ["models/toy/full/a/en/seed3", "transfer/tables"]
+    row = {
+        "model": "toy",
+        "task": "nli",
+        "method": "full",
+        "variant": "a",
+        "train": "en",
+        "seed": 3,
+        "language": "es",
+        "split": "train",
+    }
+    assert made_by("prediction", row, "transfer/tables")[0] == "predictions/toy/nli/full/a/en/seed3/nli/full"
+    assert made_by("training", row, "transfer/tables") == ["models/toy/nli/full/a/en/seed3", "transfer/tables"]
     assert made_by("corpus", row, "transfer/tables") == ["corpus/es.training"]
-    assert made_by("pretrain/{backbone}", row, "transfer/tables") == ["pretrain/toy"]
+    assert made_by("pretrain/{model}", row, "transfer/tables") == ["pretrain/toy"]
     assert made_by("table", row, "transfer/tables") == ["transfer/tables"]
     assert made_by(None, row, "transfer/tables") == []
     assert made_by("training", {"train": pd.NA}, "transfer/tables") == ["transfer/tables"]

@@ -25,7 +25,7 @@ from synthetic_study import (
     write_study,
 )
 
-WORDS = Words({"en": "English", "es": "Spanish", "de": "German", "ar": "Arabic", "th": "Thai"}, 1, 0.95)
+WORDS = Words({"en": "English", "es": "Spanish", "de": "German", "ar": "Arabic", "th": "Thai"}, 1, 0.95, "en")
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_other_predictions_make_other_sentences(study, tables, tmp_path):
     shutil.copytree(study, other)
     for seed in (0, 1):
         skill = SKILL["lr_high", "en"] | {"es": 0.0, "ar": 0.3}
-        write_predictions(other / f"predictions/toy/full/lr_high/en/seed{seed}", skill, "full", "changed", seed)
+        write_predictions(other / f"predictions/toy/nli/full/lr_high/en/seed{seed}", skill, "nli/full", "changed", seed)
     changed = make_tables(other)
     said = " ".join(sentences.zero_shot(changed, WORDS))
     assert "There is no evidence above chance in Spanish." in said
@@ -102,7 +102,7 @@ def test_the_page_asks_for_nothing_and_its_links_lead_somewhere(report):
     assert "fetch(" not in report
     assert len(parsed.ids) == len(set(parsed.ids))
     assert {link[1:] for link in parsed.within} <= set(parsed.ids)
-    assert any(link.startswith("#job-predictions-toy-full-lr-high-en-seed0-full") for link in parsed.within)
+    assert any(link.startswith("#job-predictions-toy-nli-full-lr-high-en-seed0-nli-full") for link in parsed.within)
     assert len(report) < 8_000_000
 
 
@@ -149,7 +149,7 @@ def test_the_plan_is_shown_with_what_jobs_spent(study, report, tmp_path):
     shutil.copytree(study, other)
     plan = pd.DataFrame(
         [
-            ("models/toy/full/lr_high/es/seed0", "finetune", 2000, 120_000, 500, 1e12, 62.0),
+            ("models/toy/nli/full/lr_high/es/seed0", "finetune", 2000, 120_000, 500, 1e12, 62.0),
             ("fertility", "fertility", 0, 0, 0, 0, 5.0),
         ],
         columns=["job", "stage", "examples", "tokens", "updates", "flops", "estimated_seconds"],
@@ -194,7 +194,7 @@ def test_figures_are_the_same_bytes_twice_and_carry_no_date(study, report, tmp_p
 
 def test_a_study_that_lacks_almost_everything_still_has_a_report(tmp_path):
     study = tmp_path / "results" / "little"
-    write_predictions(study / "predictions/toy/none/none/none/seed0", {"en": 0.0}, "full", "little")
+    write_predictions(study / "predictions/toy/none/none/none/none/seed0", {"en": 0.0}, "nli/full", "little")
     write_fertility(study / "fertility/fertility.csv")
     make_tables(study)
     make_figures(study)

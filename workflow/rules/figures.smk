@@ -1,5 +1,6 @@
 # Every figure of the chapters as SVG, drawn from their tables alone, and the rows that it shows.
-LOOK = {"listed": LANGUAGES, "confidence": config["report"]["confidence"], **config["figures"]}
+LOOK = {"listed": LANGUAGES, "confidence": config["report"]["confidence"], "source": config["source_language"]}
+LOOK |= config["figures"]
 DRAWN = {
     "figures": {name: chapter.functions(Figure) for name, chapter in CHAPTERS.items()},
     "parts": parts({name: chapter.functions(Figure).values() for name, chapter in CHAPTERS.items()}),

@@ -34,6 +34,7 @@ use rule job as report with:
             parts=parts({name: chapter.said for name, chapter in CHAPTERS.items()}),
             study=config["study"],
             languages=LANGUAGES,
+            source_language=config["source_language"],
             confidence=config["report"]["confidence"],
             title=config["report"]["title"],
             digits=config["report"]["digits"],

@@ -14,7 +14,8 @@ from carryover.runtime.job import Job, run_job
 def work(job: Job) -> None:
     config = job.config
     known = read_csv(job.input("languages"))
-    words = Words(dict(zip(known["language"], known["name"], strict=True)), config["digits"], config["look"]["confidence"])
+    names = dict(zip(known["language"], known["name"], strict=True))
+    words = Words(names, config["digits"], config["look"]["confidence"], config["look"]["source"])
     chapters = {chapter.name: chapter for chapter in map(read_chapter, job.inputs["chapters"])}
     tables, figures = read_tables(job.inputs["tables"]), drawn(job)
     for path in job.outputs["tex"]:

@@ -22,7 +22,8 @@ CLOSING = {
 def work(job: Job) -> None:
     config = job.config
     known = read_csv(job.input("languages"))
-    words = Words(dict(zip(known["language"], known["name"], strict=True)), config["digits"], config["confidence"])
+    names = dict(zip(known["language"], known["name"], strict=True))
+    words = Words(names, config["digits"], config["confidence"], config["source_language"])
     study = job.output("report").parent
     jobs = provenance.jobs_table(job.inputs["made"], job.inputs["training"], study)
     shown = page.Shown(words, set(jobs["job"]), config["published"], config["resamples"])

@@ -2,6 +2,7 @@
 
 from carryover.analysis import predictions, records
 from carryover.analysis.published import read_published
+from carryover.data.xnli import LABEL_NAMES
 from carryover.reporting.chapter_tables import write_tables
 from carryover.runtime.job import Job, run_job
 from chapters.transfer.sources import Records, TransferStudy
@@ -15,8 +16,8 @@ def work(job: Job) -> None:
     pretraining = {path.parent.name: records.read_json(path) for path in job.inputs["pretrain"]}
     curves = {path.parent.name: records.read_csv(path) for path in job.inputs["pretraining_curves"]}
     study = TransferStudy(
-        cells=predictions.read_cells(job.inputs["predictions"], config["languages"]),
-        training=predictions.read_training(job.inputs["training"]),
+        cells=predictions.read_cells(job.inputs["predictions"], config["languages"], {"nli": LABEL_NAMES}),
+        training=records.read_training(job.inputs["training"]),
         fertility=records.read_csv(job.input("fertility")),
         published=read_published(job.inputs["published"]),
         config=config,
@@ -28,7 +29,7 @@ def work(job: Job) -> None:
             generations=[entry for entries in read["generations"] for entry in entries],
             pretraining=pretraining,
             pretraining_curves=curves,
-            finetuning_curves=predictions.read_curves(job.inputs["curves"]),
+            finetuning_curves=records.read_curves(job.inputs["curves"]),
         ),
         scripts=dict(zip(known["language"], known["script"], strict=True)),
     )

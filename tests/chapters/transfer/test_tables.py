@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from carryover.analysis.predictions import Asked, Cell, Model, read_cells, run_of
+from carryover.analysis.predictions import Cell
 from carryover.analysis.published import compare_published, expected_english, for_recipe, read_published
 from carryover.analysis.study import Study
+from carryover.data.xnli import LABEL_NAMES
+from carryover.planning.paths import EvaluationSet, System
 from carryover.reporting.formatting import Words
-from carryover.runtime.errors import BadInput
 from chapters.transfer import tables
 from chapters.transfer.summary import results_table
 from synthetic_study import (
@@ -23,7 +24,6 @@ from synthetic_study import (
     ROOT,
     SKILL,
     make_tables,
-    predictions,
     write_fertility,
     write_predictions,
     write_run,
@@ -49,11 +49,11 @@ def one(table: pd.DataFrame, **where: object) -> pd.Series:
 
 
 def test_accuracy_is_what_the_predictions_say(study, made):
-    path = study / "predictions/toy/full/lr_high/en/seed1/full/es.test.parquet"
+    path = study / "predictions/toy/nli/full/lr_high/en/seed1/nli/full/es.test.parquet"
     rows = pd.read_parquet(path)
     right = (rows[["logp_0", "logp_1", "logp_2"]].to_numpy().argmax(axis=1) == rows["target"]).to_numpy()
     row = one(made["accuracy"], variant="lr_high", train="en", seed=1, view="full", split="test", language="es")
-    assert (row["n"], row["premises"]) == (900, 300)
+    assert (row["n"], row["clusters"]) == (900, 300)
     assert row["accuracy"] == pytest.approx(right.mean(), abs=1e-5)
     assert row["greedy_accuracy"] == pytest.approx((rows["greedy_label"] == rows["target"]).mean(), abs=1e-5)
     assert row["p_binomial"] == pytest.approx(
@@ -132,7 +132,7 @@ def test_the_nearest_runs_match_within_the_tolerance_and_with_one_recipe(study, 
     other = tmp_path / "results" / "synthetic"
     shutil.copytree(study, other)
     write_run(other, "short", "joint", SKILL["lr_high", "joint"])
-    path = other / "models/toy/full/short/joint/seed0/training.json"
+    path = other / "models/toy/nli/full/short/joint/seed0/training.json"
     record = json.loads(path.read_text())
     for updates, batch, expected in ((508, 4, True), (530, 4, False), (500, 8, False)):
         recipe = record["recipe"] | {"batch_size": batch, "max_updates": updates}
@@ -174,7 +174,10 @@ def test_comparable_studies_get_differences_with_intervals(study, tmp_path):
     assert row["improvement_difference"] == pytest.approx(row["difference"] - (0.5311 - 0.4617), abs=1e-5)
     assert row["improvement_low"] < row["improvement_difference"] < row["improvement_high"]
     assert one(made["per_language"], language="mean")["improvement_comparison"] == "not comparable: other languages"
-    changed = one(made["hyperparameters"], variant="lr_high", split="test")
+    other_primary = one(made["hyperparameters"], variant="baseline", split="test")
+    assert other_primary["finding"] == "lower" and np.isnan(other_primary["delta_difference"])  # to no published baseline
+    comparable = {"comparable": True, "not_comparable_because": "", "primary_variant": "baseline"}
+    changed = one(make_tables(other, CONFIG | comparable)["hyperparameters"], variant="lr_high", split="test")
     assert changed["delta_difference"] == pytest.approx(changed["difference"] - (0.7401 - 0.7882), abs=1e-5)
     assert changed["delta_low"] < changed["delta_difference"] < changed["delta_high"]
     words = one(made["fertility"], language="es", text="train")
@@ -190,15 +193,15 @@ def test_comparable_studies_get_differences_with_intervals(study, tmp_path):
 def test_the_literature_is_shown_with_the_nearest_regime_and_never_compared(made):
     table = made["literature"]
     assert table["comparison"].str.startswith("not comparable: ").all()
-    assert one(table, model="XLM-R large", language="es")["regime"] == "joint model"
-    assert one(table, model="LASER", language="es")["regime"] == "zero-shot"
+    assert one(table, published_model="XLM-R large", language="es")["regime"] == "joint model"
+    assert one(table, published_model="LASER", language="es")["regime"] == "zero-shot"
     assert set(table["language"]) == set(LANGUAGES)
 
 
 def test_controls_need_no_premise(made):
     english = made["controls"][(made["controls"]["train"] == "en") & (made["controls"]["language"] == "en")].set_index("control")
     assert english.loc["majority", "accuracy"] == pytest.approx(1 / 3, abs=1e-5)
-    assert english.loc["hypothesis only", "control_model"] == "toy/full/blind/en"
+    assert english.loc["hypothesis only", "control_model"] == "toy/nli/full/blind/en"
     assert english.loc["hypothesis only", "finding"] == "higher"
     assert english.loc["premises shuffled", "n"] == 900
 
@@ -215,41 +218,16 @@ def test_other_tables_hold_together(made):
 
 def test_a_study_that_lacks_almost_everything_has_empty_tables(tmp_path):
     study = tmp_path / "results" / "little"
-    write_predictions(study / "predictions/toy/none/none/none/seed0", {"en": 0.0}, "full", "little")
+    write_predictions(study / "predictions/toy/none/none/none/none/seed0", {"en": 0.0}, "nli/full", "little")
     write_fertility(study / "fertility/fertility.csv")
     made = make_tables(study)
     assert len(made["accuracy"]) == 2
     assert made["regimes"].empty
-    assert list(made["regimes"].columns[:4]) == ["backbone", "method", "variant", "train"]
-
-
-def test_seeds_of_different_rows_are_compared_on_common_rows(tmp_path):
-    for seed, keep in ((0, slice(0, 90)), (1, slice(30, 180))):
-        path = tmp_path / f"predictions/toy/full/a/en/seed{seed}/full/en.dev.parquet"
-        path.parent.mkdir(parents=True)
-        predictions(0.5, "dev", seed).iloc[keep].sample(frac=1, random_state=0).to_parquet(path)
-    (cell,) = read_cells(tmp_path.rglob("*.parquet"), ["en"]).values()
-    assert cell.seeds == (0, 1)
-    assert cell.pair_id.tolist() == list(range(30, 90))
-    assert cell.premise.max() == 19
-
-
-def test_bad_predictions_are_named(tmp_path):
-    place = tmp_path / "predictions/toy/full/a/en/seed0/full"
-    place.mkdir(parents=True)
-    broken = place / "en.test.parquet"
-    broken.write_bytes(b"PAR1")
-    with pytest.raises(BadInput, match=r"en\.test\.parquet"):
-        read_cells([broken], ["en"])
-    predictions(0.5, "test").assign(logp_1=np.nan).to_parquet(broken)
-    with pytest.raises(BadInput, match="not numbers"):
-        read_cells([broken], ["en"])
-    with pytest.raises(BadInput, match="expected models/"):
-        run_of(tmp_path / "models/toy/training.json", "models")
+    assert list(made["regimes"].columns[:4]) == ["model", "task", "method", "variant"]
 
 
 def test_the_terminal_table(made):
-    text = results_table(made["regimes"], Words({"en": "English"}, 1, 0.95))
+    text = results_table(made["regimes"], Words({"en": "English"}, 1, 0.95, "en"))
     assert text.splitlines()[0].split() == ["language", "n", "zero-shot", "own", "model", "joint", "model"]
     assert text.splitlines()[1].startswith("English")
     assert "*" in text.splitlines()[1]
@@ -266,13 +244,14 @@ def test_the_order_of_files_changes_nothing(study, made, tmp_path):
 @pytest.mark.slow
 def test_fifteen_languages_by_ten_models(tmp_path):
     rng = np.random.default_rng(0)
-    label, premise = np.tile([0, 1, 2], 1670), np.repeat(np.arange(1670), 3)
+    rows = {"id": np.arange(5010), "cluster": np.repeat(np.arange(1670), 3), "target": np.tile([0, 1, 2], 1670)}
     cells = {}
     for place in range(150):
-        model = Model("toy", "full", f"variant{place // 15}", "en")
-        asked = Asked("full", "test", f"l{place % 15}")
-        logp = rng.normal(size=(1, 5010, 3)).astype("float32")
-        cells[model, asked] = Cell(model, asked, (0,), np.arange(5010), premise, label, logp, logp.argmax(axis=2))
+        system = System("toy", "nli", "full", f"variant{place // 15}", "en")
+        asked = EvaluationSet("nli", "full", "test", f"l{place % 15}")
+        logp = rng.normal(size=(5010, 3)).astype("float32")
+        answered = {f"logp_{candidate}": logp[:, candidate] for candidate in range(3)} | {"greedy_label": logp.argmax(axis=1)}
+        cells[system, asked] = Cell(system, asked, (0,), (pd.DataFrame(rows | answered),), LABEL_NAMES)
     started = time.process_time()
     table = tables.accuracy(Study(cells, {}, pd.DataFrame(), {}, CONFIG | {"resamples": 10_000}))
     print(f"150 cells, 10,000 resamples: {time.process_time() - started:.1f} s of processor time")

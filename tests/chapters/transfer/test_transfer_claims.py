@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+import answers
 from carryover.analysis.claims import COLUMNS, CONTRADICTED, SUPPORTED, UNDECIDED, Results, claims_of, deciding_tests, verdicts
 from carryover.analysis.comparison import ABOVE, NO_EVIDENCE
-from carryover.analysis.predictions import Asked, Cell, Model
+from carryover.analysis.predictions import Cell
 from carryover.analysis.published import COMPARABLE
 from carryover.analysis.records import read_csv
 from carryover.metrics.bootstrap import Settings
@@ -296,15 +297,9 @@ def test_the_share_of_the_lead_is_that_of_the_accuracies(made):
 SPREAD = (0.24 * 2 / 3 / 900) ** 0.5 * 1.15  # of an accuracy of two seeds near 0.45, by three rows a premise
 
 
-def cell(right: np.ndarray, pair_id: np.ndarray | None = None) -> Cell:
-    """A model that answers these rows rightly, three to a premise."""
-    n = len(right)
-    label = np.tile([0, 1, 2], n // 3)
-    predicted = np.where(right, label, (label + 1) % 3)
-    logp = np.log(np.eye(3)[predicted] * 0.8 + 0.1).astype(np.float32)[None]
-    place = np.arange(n) if pair_id is None else pair_id
-    model = Model("toy", "full", "baseline", "en")
-    return Cell(model, Asked("full", "test", "es"), (0,), place, np.arange(n) // 3, label, logp, predicted[None])
+def cell(right: np.ndarray, first: int = 0) -> Cell:
+    """A model that answers these rows rightly, three to a premise; first: the lowest id."""
+    return answers.cell(answers.choices(right).assign(id=np.arange(len(right)) + first))
 
 
 def test_no_share_without_a_lead_and_none_of_other_rows():
@@ -312,7 +307,7 @@ def test_no_share_without_a_lead_and_none_of_other_rows():
     good, guessed = cell(rng.random(900) < 0.7), cell(np.tile([True, False, False], 300))
     assert "not clear of 0" in kept(good, guessed, SETTINGS)["refused"]
     assert "share" in kept(guessed, good, SETTINGS)
-    assert "translations" in kept(good, cell(rng.random(900) < 0.7, np.arange(900) + 1000), SETTINGS)["refused"]
+    assert "translations" in kept(good, cell(rng.random(900) < 0.7, 1000), SETTINGS)["refused"]
 
 
 def test_intervals_of_shares_cover_the_truth():

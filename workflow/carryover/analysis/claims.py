@@ -238,7 +238,7 @@ def verdicts(claims: Sequence[Mapping[str, Any]], tests: Mapping[str, Test], res
         else:
             decision = tests[claim["test"]](results)
         named = {name: claim[name] for name in ("source", "section", "claim", "test")}
-        rows.append({"backbone": results.model} | named | decision._asdict())
+        rows.append({"model": results.model} | named | decision._asdict())
     return rows
 
 

@@ -1,244 +1,225 @@
-"""Reading what the models left behind: predictions to arrays, training records, and which run a file belongs to.
+"""What systems answered, as cells: one system's answers to one evaluation set, all its seeds together.
 
-The facts of a run are in its path, `.../<backbone>/<method>/<variant>/<train>/seed<n>/...`, after `models/` or
-`predictions/`.
+A file of predictions has a row a question: `id`, `cluster` (rows of one are not independent), `target` and the answer. A choice
+has the log-probability of each candidate (`logp_0`, ...) and the greedy token's candidate (`greedy_label`, -1 for none); tags
+have a row a word, with `predicted`; a text's likelihood is `nats`, `tokens` and `bytes`.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
-from carryover.analysis.records import read_json
-from carryover.metrics import accuracy
-from carryover.metrics.bootstrap import Settings, cluster_sums, resampled_values
+from carryover.metrics.bootstrap import Settings, cluster_sums, resampled_statistics, resampled_values
+from carryover.planning.paths import EvaluationSet, System, prediction_of
 from carryover.runtime.errors import BadInput
 
-LABELS = ("entailment", "contradiction", "neutral")  # by candidate index, the handout's numbers
-FINE_TUNED, AS_IT_IS = "full", "none"  # methods: every weight trained, and a pretrained model as it is
-LOGP = ["logp_0", "logp_1", "logp_2"]
+CANDIDATE = "logp_"  # columns of a choice, numbered from 0
 
 
-class Model(NamedTuple):
-    """What was trained, without its seed."""
+class Sums(Protocol):
+    """A metric that is a value of sums over rows: a module of `carryover.metrics`."""
 
-    backbone: str
-    method: str
-    variant: str
-    train: str
-
-    @property
-    def name(self) -> str:
-        return "/".join(self)
+    def sums(self, rows: pd.DataFrame) -> np.ndarray: ...
+    def value(self, sums: np.ndarray) -> np.ndarray: ...
 
 
-class Asked(NamedTuple):
-    """What a model was asked."""
+class Statistic(Protocol):
+    """A metric without sums, such as a rank correlation, of the rows of one seed."""
 
-    view: str
-    split: str
-    language: str
+    def statistic(self, rows: pd.DataFrame) -> float: ...
+
+
+Metric = Sums | Statistic
 
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One model's answers to one test, rows in the order of their pair ids, seeds along the first axis.
+    """For each seed the rows of its file, in the order of their ids; ids, clusters and targets are those of every seed.
 
-    pair_id, premise, label [n]: the premise as an index 0 to C - 1; logp [S, n, 3]; greedy_label [S, n].
+    labels: names of a choice's candidates, in their order.
     """
 
-    model: Model
-    asked: Asked
+    system: System
+    evaluation_set: EvaluationSet
     seeds: tuple[int, ...]
-    pair_id: np.ndarray
-    premise: np.ndarray
-    label: np.ndarray
-    logp: np.ndarray
-    greedy_label: np.ndarray
+    tables: tuple[pd.DataFrame, ...]
+    labels: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.tables[0])
+
+    @cached_property
+    def id(self) -> np.ndarray:
+        """[n]; the rows of one question stand together in their order, such as the words of a sentence."""
+        return self.tables[0]["id"].to_numpy()
+
+    @cached_property
+    def cluster(self) -> np.ndarray:
+        """Each row's cluster as an index 0 to C - 1, [n]."""
+        return np.unique(self.tables[0]["cluster"].to_numpy(), return_inverse=True)[1]
+
+    @cached_property
+    def clusters(self) -> int:
+        return int(self.cluster.max()) + 1
+
+    @cached_property
+    def target(self) -> np.ndarray:
+        """[n]: of a choice the right candidate's index."""
+        return self.tables[0]["target"].to_numpy()
+
+    def stacked(self, column: str) -> np.ndarray:
+        """A column of every seed, [S, n]."""
+        return np.stack([table[column].to_numpy() for table in self.tables])
+
+    @cached_property
+    def logp(self) -> np.ndarray:
+        """The log-probability of each candidate of a choice, [S, n, K], in nats."""
+        return np.stack([table[_candidates(table)].to_numpy(np.float32) for table in self.tables])
 
     @cached_property
     def predicted(self) -> np.ndarray:
-        """The most probable candidate [S, n]."""
-        return self.logp.argmax(axis=-1)
+        """The answer, [S, n]: of a choice the most probable candidate."""
+        return self.logp.argmax(axis=-1) if _candidates(self.tables[0]) else self.stacked("predicted")
 
     @cached_property
     def correct(self) -> np.ndarray:
-        """Where that is the gold label [S, n]."""
-        return self.predicted == self.label
+        """Where that is the target, [S, n]."""
+        return self.predicted == self.target
 
     @cached_property
-    def sums(self) -> np.ndarray:
-        """Correct rows of each premise [S, C]."""
-        return cluster_sums(self.correct, self.premise)
-
-    @cached_property
-    def rows(self) -> np.ndarray:
-        """Rows of each premise [C]."""
-        return cluster_sums(np.ones(len(self.label)), self.premise)
-
-    @property
     def chance(self) -> float:
-        """The accuracy of the best constant answer: the share of the commonest label, 1/3 where they are balanced."""
-        return float(np.bincount(self.label, minlength=len(LABELS)).max() / len(self.label))
+        """The accuracy of the best constant answer: the share of the commonest target."""
+        return float(np.unique(self.target, return_counts=True)[1].max() / len(self))
+
+    def constant(self) -> str | None:
+        """The answer that every row got, where there is only one."""
+        first = self.predicted.flat[0]
+        return self.label(first) if (self.predicted == first).all() else None
+
+    def label(self, answer: Any) -> str:
+        """What an answer is called: the name of a candidate, or the answer itself."""
+        return self.labels[answer] if self.labels else str(answer)
 
     def one_seed(self, index: int) -> Cell:
         """The answers of one seed alone."""
-        if len(self.seeds) == 1:
-            return self
         keep = slice(index, index + 1)
-        return Cell(
-            self.model,
-            self.asked,
-            self.seeds[keep],
-            self.pair_id,
-            self.premise,
-            self.label,
-            self.logp[keep],
-            self.greedy_label[keep],
-        )
+        return self if len(self.seeds) == 1 else replace(self, seeds=self.seeds[keep], tables=self.tables[keep])
 
-    def constant(self) -> int | None:
-        """The candidate that every row got, where there is only one."""
-        first = int(self.predicted.flat[0])
-        return first if (self.predicted == first).all() else None
+    def only(self, ids: np.ndarray) -> Cell:
+        """The rows of these ids. Raises BadInput where there are none."""
+        keep = np.isin(self.id, ids)
+        if keep.all():
+            return self
+        if not keep.any():
+            asked = self.evaluation_set
+            raise BadInput(f"{self.system.name}: no common rows of {asked.task} {asked.view} {asked.language} {asked.split}")
+        return replace(self, tables=tuple(table[keep].reset_index(drop=True) for table in self.tables))
 
-    def take(self, rows: np.ndarray) -> Cell:
-        """Some of the rows [k], with their premises numbered anew."""
-        premise = np.unique(self.premise[rows], return_inverse=True)[1]
-        return Cell(
-            self.model,
-            self.asked,
-            self.seeds,
-            self.pair_id[rows],
-            premise,
-            self.label[rows],
-            self.logp[:, rows],
-            self.greedy_label[:, rows],
-        )
+    def rows(self, seed: int) -> pd.DataFrame:
+        """What a metric reads of one seed (by index): its file's rows, with `predicted`, and clusters as indices."""
+        table = self.tables[seed].assign(cluster=self.cluster)
+        return table.assign(predicted=self.predicted[seed]) if _candidates(table) else table
 
 
-Cells = dict[tuple[Model, Asked], Cell]
+Cells = dict[tuple[System, EvaluationSet], Cell]
 
 
-def run_of(path: Path, stage: str) -> tuple[Model, int, tuple[str, ...]]:
-    """The model, its seed and the rest of the path, from what stands after the folder `stage`."""
-    parts = path.parts
-    if stage not in parts:
-        raise BadInput(f"{path}: not under a folder {stage}/")
-    after = parts[len(parts) - parts[::-1].index(stage) :]
-    if len(after) < 6 or not after[4].removeprefix("seed").isdecimal():
-        raise BadInput(f"{path}: expected {stage}/<backbone>/<method>/<variant>/<train>/seed<n>/...")
-    return Model(*after[:4]), int(after[4].removeprefix("seed")), after[5:]
+@cache
+def sums(cell: Cell, metric: Sums) -> np.ndarray:
+    """What each seed's rows of each cluster add to the metric's sums, [S, C, k]."""
+    seeds = len(cell.seeds)
+    # One table, so that every seed has the same sums, such as those of a class that one seed never answers.
+    rows = pd.concat([cell.rows(seed).assign(cluster=seed * cell.clusters + cell.cluster) for seed in range(seeds)])
+    by_row = metric.sums(rows.reset_index(drop=True))
+    return cluster_sums(by_row.T, rows["cluster"].to_numpy()).T.reshape(seeds, cell.clusters, -1)
 
 
-def files_of(paths: Iterable[Path], suffix: str) -> list[Path]:
-    """The files among the paths and directly inside those that are folders, sorted."""
-    found: set[Path] = set()
-    for path in paths:
-        found.update(path.glob(f"*{suffix}") if path.is_dir() else [path])
-    return sorted(found)
+def values(cell: Cell, metric: Metric) -> np.ndarray:
+    """The metric of each seed, [S]."""
+    if hasattr(metric, "sums"):
+        return metric.value(sums(cell, metric).sum(axis=1))
+    return np.array([metric.statistic(cell.rows(seed)) for seed in range(len(cell.seeds))])
 
 
-def read_cells(paths: Iterable[Path], languages: list[str]) -> Cells:
-    """Every prediction file of these languages, the seeds of a model together. Rows that not all seeds have are left out."""
-    found: dict[tuple[Model, Asked], list[Cell]] = {}
-    for path in files_of(paths, ".parquet"):
-        cell = _read_predictions(path)
-        if cell.asked.language in languages:
-            found.setdefault((cell.model, cell.asked), []).append(cell)
-    return {key: _together(sorted(cells, key=lambda cell: cell.seeds)) for key, cells in sorted(found.items())}
+@cache
+def resampled(cell: Cell, metric: Metric, settings: Settings) -> np.ndarray:
+    """The metric in each bootstrap resample, [R], over clusters and, where there are several, seeds."""
+    stream = zlib.crc32(cell.system.name.encode())  # systems draw their seeds independently of each other
+    if hasattr(metric, "sums"):
+        return resampled_values(sums(cell, metric), metric.value, settings, stream)
+    tables = [cell.rows(seed) for seed in range(len(cell.seeds))]
 
+    def statistic(seed: int, rows: np.ndarray) -> float:
+        return metric.statistic(tables[seed].iloc[rows])
 
-def _read_predictions(path: Path) -> Cell:
-    model, seed, (view, name) = run_of(path, "predictions")
-    language, split, _ = name.rsplit(".", 2)
-    try:
-        table = pd.read_parquet(path).sort_values("id", kind="stable")
-    except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"{path}: not a readable table of predictions ({error}); delete it and run again") from error
-    logp = table[LOGP].to_numpy(np.float32)
-    if not len(table) or np.isnan(logp).any():
-        raise BadInput(f"{path}: {'has log-probabilities that are not numbers' if len(table) else 'has no rows'}")
-    return Cell(
-        model,
-        Asked(view, split, language),
-        (seed,),
-        table["id"].to_numpy(),
-        np.unique(table["cluster"].to_numpy(), return_inverse=True)[1],
-        table["target"].to_numpy().astype(int),
-        logp[None],
-        table["greedy_label"].to_numpy()[None],
-    )
-
-
-def _together(cells: list[Cell]) -> Cell:
-    first = cells[0]
-    if len(cells) == 1:
-        return first
-    common = first.pair_id
-    for cell in cells[1:]:
-        common = np.intersect1d(common, cell.pair_id)
-    cells = [_rows_of(cell, common) for cell in cells]
-    first = cells[0]
-    return Cell(
-        first.model,
-        first.asked,
-        tuple(cell.seeds[0] for cell in cells),
-        first.pair_id,
-        first.premise,
-        first.label,
-        np.concatenate([cell.logp for cell in cells]),
-        np.concatenate([cell.greedy_label for cell in cells]),
-    )
-
-
-def _rows_of(cell: Cell, pair_ids: np.ndarray) -> Cell:
-    if len(pair_ids) == len(cell.pair_id):
-        return cell
-    if not len(pair_ids):
-        raise BadInput(f"{cell.model.name}: its runs share no rows of {cell.asked.language} {cell.asked.split}")
-    return cell.take(np.flatnonzero(np.isin(cell.pair_id, pair_ids)))
+    return resampled_statistics(statistic, len(tables), cell.cluster, settings, stream)
 
 
 def paired(first: Cell, second: Cell) -> tuple[Cell, Cell]:
     """Both cells on the rows that both have; the cells themselves where those are all."""
-    if np.array_equal(first.pair_id, second.pair_id):
+    if np.array_equal(first.id, second.id):
         return first, second
-    common = np.intersect1d(first.pair_id, second.pair_id)
-    return _rows_of(first, common), _rows_of(second, common)
+    return first.only(second.id), second.only(first.id)
 
 
-@cache
-def resampled_accuracy(cell: Cell, settings: Settings) -> np.ndarray:
-    """The accuracy in each bootstrap resample [R], over premises and, where there are several, seeds."""
-    stream = zlib.crc32(cell.model.name.encode())  # models draw their seeds independently of each other
-    sums = np.stack([cell.sums, np.broadcast_to(cell.rows, cell.sums.shape)], axis=-1)
-    return resampled_values(sums, accuracy.value, settings, stream)
+def read_cells(paths: Iterable[Path], languages: Iterable[str], labels: Mapping[str, tuple[str, ...]]) -> Cells:
+    """Every file of predictions in these languages, the seeds of a system together. Rows that not all seeds have are left out.
+
+    paths: files, and folders with files in them; labels: the names of a task's candidates, by task.
+    """
+    listed, found = set(languages), dict[tuple[System, EvaluationSet], dict[int, pd.DataFrame]]()
+    for path in _files(paths):
+        system, seed, asked = prediction_of(path)
+        if asked.language in listed:
+            found.setdefault((system, asked), {})[seed] = _read(path)
+    return {
+        (system, asked): _cell(system, asked, dict(sorted(tables.items())), labels.get(asked.task, ()))
+        for (system, asked), tables in sorted(found.items())
+    }
 
 
-def read_training(paths: Iterable[Path]) -> dict[tuple[Model, int], dict[str, Any]]:
-    """The training record of each run."""
-    records = {}
-    for path in sorted(paths):
-        model, seed, _ = run_of(path, "models")
-        records[model, seed] = read_json(path)
-    return records
+def _files(paths: Iterable[Path]) -> list[Path]:
+    found: set[Path] = set()
+    for path in paths:
+        found.update(path.glob("*.parquet") if path.is_dir() else [path])
+    return sorted(found)
 
 
-def read_curves(paths: Iterable[Path]) -> pd.DataFrame:
-    """The loss curves of fine-tuning runs, one below the other, with the facts of their run in front."""
-    tables = [pd.DataFrame(columns=["backbone", "method", "variant", "train", "seed"])]
-    for path in sorted(paths):
-        model, seed, _ = run_of(path, "models")
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""])
-        for place, (column, value) in enumerate([*model._asdict().items(), ("seed", seed)]):
-            table.insert(place, column, value)
-        tables.append(table)
-    return pd.concat([table for table in tables if len(table)] or tables, ignore_index=True)
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        table = pd.read_parquet(path).sort_values("id", kind="stable", ignore_index=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"{path}: not a readable table of predictions ({error}); delete it and run again") from error
+    if table.empty:
+        raise BadInput(f"{path}: has no rows")
+    numbers = table[[*_candidates(table), *({"nats"} & set(table.columns))]]
+    if numbers.isna().to_numpy().any():
+        raise BadInput(f"{path}: has log-probabilities that are not numbers")
+    return table
+
+
+def _cell(system: System, asked: EvaluationSet, tables: dict[int, pd.DataFrame], labels: tuple[str, ...]) -> Cell:
+    """The cell of one system and evaluation set. Raises BadInput where its seeds disagree about a row's target."""
+    cells = [Cell(system, asked, (seed,), (table,), labels) for seed, table in tables.items()]
+    for table in tables.values():
+        cells = [cell.only(table["id"].to_numpy()) for cell in cells]
+    cell = replace(cells[0], seeds=tuple(tables), tables=tuple(one.tables[0] for one in cells))
+    known = [name for name in ("id", "cluster", "target") if name in cell.tables[0]]
+    if any(not one.tables[0][known].equals(cell.tables[0][known]) for one in cells):
+        raise BadInput(f"{system.name}: its seeds were asked other rows of {asked.task} {asked.language} {asked.split}")
+    return cell
+
+
+def _candidates(table: pd.DataFrame) -> list[str]:
+    """The columns of a choice's candidates, in their order."""
+    return cast(
+        "list[str]", sorted((name for name in table if str(name).startswith(CANDIDATE)), key=lambda name: (len(name), name))
+    )

@@ -1,7 +1,7 @@
 """Which languages to train next: a proposal from dev accuracy and fertility, never from test.
 
-`carryover` (the default): languages whose English-trained model is above chance on dev after Holm's correction, ordered
-by token premium, the cheapest first. `report-tiers`: the published report's rule. Both may select nobody.
+`carryover` (the default): languages in which the system of the source language is above chance on dev after Holm's correction,
+ordered by token premium, the cheapest first. `report-tiers`: the published report's rule. Both may select nobody.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ from typing import Any
 
 import pandas as pd
 import yaml
+
+from carryover.analysis import statistics
+from carryover.analysis.comparison import score
+from carryover.analysis.predictions import Cells
+from carryover.metrics.bootstrap import Settings
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,39 @@ class Thresholds:
     moderate_accuracy: float
 
 
-def propose(evidence: pd.DataFrame, strategy: str, thresholds: Thresholds, trainable: Sequence[str]) -> list[dict[str, Any]]:
+def measure_candidates(cells: Cells, fertility: pd.DataFrame, source: str, settings: Settings) -> pd.DataFrame:
+    """A row a language: dev_accuracy, low, high, chance, p (above chance), p_holm (over all languages but the source),
+    tokens_per_word and token_premium; None where one is not known.
+
+    cells: the dev answers of one system, trained on the source language; fertility: the table of that stage. Fertility of
+    training text is the published measure, dev text stands in where there is none; the premium is always of dev text.
+    """
+    rows = []
+    for (_, asked), cell in cells.items():
+        scored = score(cell, settings)
+        kept = {name: scored[name] for name in ("low", "high", "chance")}
+        rows.append({"language": asked.language, "dev_accuracy": scored["accuracy"], **kept, "p": scored["p_chance"]})
+    table = pd.DataFrame(rows)
+    others = table["language"] != source
+    table.loc[others, "p_holm"] = statistics.holm(table.loc[others, "p"].to_numpy())
+    by_text = {text: fertility[fertility["text"] == text].set_index("language") for text in ("train", "dev")}
+    words = by_text["train"]["tokens_per_word"].combine_first(by_text["dev"]["tokens_per_word"])
+    table["tokens_per_word"] = table["language"].map(words)
+    table["token_premium"] = table["language"].map(by_text["dev"]["token_premium"])
+    return table.astype(object).where(table.notna(), None)
+
+
+def propose(
+    candidates: pd.DataFrame, strategy: str, thresholds: Thresholds, trainable: Sequence[str], source: str
+) -> list[dict[str, Any]]:
     """One entry a language, in the order of preference, with its tier, whether it is selected, and why.
 
-    evidence: language, dev_accuracy, p_holm, tokens_per_word, token_premium (None where it is not known); English is not a
-    candidate. trainable: the languages with training text; others can only be evaluated.
+    candidates: as `measure_candidates` returns them; the source language is none. trainable: the languages with training
+    text; others can only be evaluated.
     """
     tiers = {"carryover": _by_chance, "report-tiers": _by_report}[strategy]
     entries = []
-    for row in evidence[evidence["language"] != "en"].to_dict("records"):
+    for row in candidates[candidates["language"] != source].to_dict("records"):
         tier, reason = tiers(row, thresholds)
         if row["language"] not in trainable:
             tier, reason = 3, f"{reason}; no training text in this source, so it is only evaluated"
@@ -58,7 +87,7 @@ def propose(evidence: pd.DataFrame, strategy: str, thresholds: Thresholds, train
 
 def _by_chance(row: dict[str, Any], thresholds: Thresholds) -> tuple[int, str]:
     shown = f"dev accuracy {row['dev_accuracy']:.3f}, p {row['p_holm']:.2g} after Holm"
-    if not row["p_holm"] < thresholds.alpha or row["dev_accuracy"] <= 1 / 3:
+    if not row["p_holm"] < thresholds.alpha or row["dev_accuracy"] <= row["chance"]:
         return 3, f"no evidence of transfer above chance ({shown})"
     if row["token_premium"] is None:
         return 3, f"above chance ({shown}), but dev text is not parallel, so there is no token premium"
@@ -78,17 +107,17 @@ def _by_report(row: dict[str, Any], thresholds: Thresholds) -> tuple[int, str]:
     return 3, f"tier 3: in no other tier ({shown})"
 
 
-def adopting_overlay(selected: Sequence[str], runs: list[dict[str, Any]], variant: str) -> str:
-    """The YAML overlay that trains the selected languages: each alone, and one joint model of them with English.
+def adopting_overlay(selected: Sequence[str], runs: list[dict[str, Any]], variant: str, source: str) -> str:
+    """The YAML overlay that trains the selected languages: each alone, and one joint model of them with the source language.
 
-    runs: the study's own list, of which the English runs stay; lists replace lists in an overlay. The new runs have the
-    seeds of the English runs of `variant`.
+    runs: the study's own list, of which the source language's stay; lists replace lists in an overlay. The new runs have the
+    seeds of that language's runs of `variant`.
     """
-    seeds = sorted({seed for run in runs if (run["train"], run["variant"]) == ("en", variant) for seed in run["seeds"]}) or [0]
-    english = [run for run in runs if run["train"] == "en"]
+    kept = [run for run in runs if run["train"] == source]
+    seeds = sorted({seed for run in kept if run["variant"] == variant for seed in run["seeds"]}) or [0]
     added = [{"variant": variant, "train": language, "seeds": list(seeds)} for language in selected]
-    overlay: dict[str, Any] = {"finetune": {"runs": [*english, *added]}}
+    overlay: dict[str, Any] = {"finetune": {"runs": [*kept, *added]}}
     if selected:
-        overlay["finetune"]["sets"] = {"selected": ["en", *selected]}
+        overlay["finetune"]["sets"] = {"selected": [source, *selected]}
         overlay["finetune"]["runs"].append({"variant": variant, "train": "selected", "seeds": list(seeds)})
     return yaml.safe_dump(overlay, sort_keys=False, allow_unicode=True)

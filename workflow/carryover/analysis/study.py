@@ -1,32 +1,41 @@
-"""All evidence of one study in one place, and which model stands for which regime.
+"""All evidence of one study in one place, and which system stands for which regime.
 
-Regimes: `zero-shot` is the English model of the primary variant; `own model` one trained on the language itself; a joint
-model one trained on a named list of languages. Where the primary variant was not trained in some regime, the first variant
-by name stands in; tables name the model, so that this shows.
+Regimes: `zero-shot` is the system trained on the source language under the primary variant; `own model` one trained on the
+language itself; a joint model one trained on a named list of languages. They are told apart by group: systems of one model and
+one method, so that full fine-tuning and LoRA stand beside each other and neither hides the other. Where the primary variant was
+not trained in some regime, the first variant by name stands in; tables name the system, so that this shows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from carryover.analysis.predictions import AS_IT_IS, FINE_TUNED, Asked, Cell, Cells, Model
+from carryover.analysis.predictions import Cell, Cells
 from carryover.analysis.published import Published
 from carryover.metrics.bootstrap import Settings
+from carryover.planning.paths import NOTHING, EvaluationSet, System, as_it_is
 
 ZERO_SHOT, OWN, JOINT = "zero-shot", "own model", "joint model"
-ENGLISH = "en"
-BASELINE = "baseline"  # the variant that others are compared with
+
+
+class Group(NamedTuple):
+    """Systems that differ in variant and training text alone; the method is `none` for a model that was only taken as it is."""
+
+    model: str
+    task: str
+    method: str
 
 
 @dataclass(frozen=True)
 class Study:
-    """cells: answers by model and test; training: the record of each run; fertility: its table; config: the rule's slice."""
+    """cells: answers by system and evaluation set, of every task; training: the record of each run; fertility: its table;
+    config: the rule's slice, with the `task` that regimes are of."""
 
     cells: Cells
-    training: dict[tuple[Model, int], dict[str, Any]]
+    training: dict[tuple[System, int], dict[str, Any]]
     fertility: pd.DataFrame
     published: Published
     config: dict[str, Any]
@@ -40,63 +49,99 @@ class Study:
         return self.config["languages"]
 
     @property
+    def task(self) -> str:
+        return self.config["task"]
+
+    @property
+    def source(self) -> str:
+        """The language that others are transferred to from."""
+        return self.config["source_language"]
+
+    @property
     def incomparable(self) -> str:
         """Why no accuracy of this study can be compared with published ones; empty where they can."""
         return "" if self.config["comparable"] else self.config["not_comparable_because"]
 
-    def cell(self, model: Model | None, language: str, split: str = "test", view: str = "full") -> Cell | None:
-        """The answers of this model to this test, if it was asked."""
-        return self.cells.get((model, Asked(view, split, language))) if model else None
+    def cell(self, system: System | None, language: str, split: str = "test", view: str = "full") -> Cell | None:
+        """The answers of this system to this test of the study's task, if it was asked."""
+        return self.cells.get((system, EvaluationSet(self.task, view, split, language))) if system else None
 
-    def models(self, view: str = "full", backbone: str | None = None) -> list[Model]:
-        """The models with predictions in this view."""
-        found = {model for model, asked in self.cells if asked.view == view and backbone in (None, model.backbone)}
-        return sorted(found)
+    def task_cells(self) -> Cells:
+        """The cells of the study's task."""
+        return {key: cell for key, cell in self.cells.items() if key[1].task == self.task}
 
-    def backbones(self) -> list[str]:
-        return sorted({model.backbone for model, _ in self.cells})
+    def systems(self, view: str = "full", group: Group | None = None) -> list[System]:
+        """The systems with predictions for the study's task in this view: trained on that task, or on none."""
+        asked = {system for system, asked in self.cells if asked.task == self.task and asked.view == view}
+        found = (system for system in asked if system.task in (self.task, NOTHING))
+        return sorted(system for system in found if group is None or self.group_of(system) == group)
+
+    def group_of(self, system: System) -> Group:
+        return Group(system.model, self.task, system.method)
+
+    def models(self) -> list[str]:
+        return sorted({system.model for system, _ in self.cells})
+
+    def groups(self) -> list[Group]:
+        """Each model with each method that it was trained by; one that was not trained with the method `none`."""
+        trained = {self.group_of(system) for system, _ in self.cells if system.task == self.task}
+        untrained = set(self.models()) - {group.model for group in trained}
+        return sorted(trained | {Group(model, self.task, NOTHING) for model in untrained})
 
     def trained_on(self, train: str) -> list[str]:
         """The languages behind a name of what is trained."""
         return self.config["trained"].get(train, [train])
 
-    def stands_for(self, backbone: str, train: str, view: str = "full") -> Model | None:
-        """The fine-tuned model for this training text: of the primary variant if there is one."""
-        found = [model for model in self.models(view, backbone) if model.method == FINE_TUNED and model.train == train]
-        return min(found, key=lambda model: (model.variant != self.config["primary_variant"], model.variant), default=None)
+    def stands_for(self, group: Group, train: str, view: str = "full") -> System | None:
+        """The trained system of a group for this training text: of the primary variant if there is one."""
+        found = [system for system in self.systems(view, group) if system.train == train and system.method != NOTHING]
+        return min(found, key=lambda system: (system.variant != self.config["primary_variant"], system.variant), default=None)
 
-    def as_it_is(self, backbone: str) -> Model | None:
-        """The pretrained model without any fine-tuning."""
-        return next((model for model in self.models("full", backbone) if model.method == AS_IT_IS), None)
+    def as_it_is(self, model: str) -> System | None:
+        """The pretrained model without any training, if it was asked."""
+        return as_it_is(model) if as_it_is(model) in self.systems() else None
 
-    def english(self, backbone: str) -> Model | None:
-        """The English model whose accuracies elsewhere are called zero-shot."""
-        return self.stands_for(backbone, ENGLISH)
+    def zero_shot(self, group: Group) -> System | None:
+        """The system of the source language, whose accuracies elsewhere are called zero-shot."""
+        return self.stands_for(group, self.source)
 
-    def joint_models(self, backbone: str) -> list[Model]:
-        """One model for each list of several languages, those with fewer languages first."""
-        names = {model.train for model in self.models("full", backbone) if model.method == FINE_TUNED}
+    def joint_systems(self, group: Group) -> list[System]:
+        """One system for each list of several languages, those with fewer languages first."""
+        names = {system.train for system in self.systems("full", group) if system.method != NOTHING}
         several = sorted((name for name in names if len(self.trained_on(name)) > 1), key=lambda n: (len(self.trained_on(n)), n))
-        return [model for name in several if (model := self.stands_for(backbone, name))]
+        return [system for name in several if (system := self.stands_for(group, name))]
 
-    def regimes(self, backbone: str, language: str) -> list[tuple[str, Model]]:
-        """The models that answer this language, by regime; in English the English model is also its own."""
-        named = [(ZERO_SHOT, self.english(backbone))]
-        if language != ENGLISH:
-            named.append((OWN, self.stands_for(backbone, language)))
-        joint = self.joint_models(backbone)
-        named += [(self.joint_name(model, joint), model) for model in joint]
-        return [(regime, model) for regime, model in named if model]
+    def regimes(self, group: Group, language: str) -> list[tuple[str, System]]:
+        """The systems of a group that answer this language, by regime; zero-shot is also the source language's own."""
+        named = [(ZERO_SHOT, self.zero_shot(group))]
+        if language != self.source:
+            named.append((OWN, self.stands_for(group, language)))
+        joint = self.joint_systems(group)
+        named += [(self.joint_name(system, joint), system) for system in joint]
+        return [(regime, system) for regime, system in named if system]
 
-    def joint_name(self, model: Model, among: list[Model]) -> str:
+    def joint_name(self, system: System, among: list[System]) -> str:
         """What a joint model is called: where there are others, by its number of languages and, if need be, its list."""
         if len(among) == 1:
             return JOINT
         sizes = [len(self.trained_on(other.train)) for other in among]
-        size = len(self.trained_on(model.train))
-        return f"{JOINT} of {size} languages" if sizes.count(size) == 1 else f"{JOINT} of {size} languages, {model.train}"
+        size = len(self.trained_on(system.train))
+        return f"{JOINT} of {size} languages" if sizes.count(size) == 1 else f"{JOINT} of {size} languages, {system.train}"
 
-    def record(self, model: Model, seed: int | None = None) -> dict[str, Any]:
+    def reference(self, system: System) -> System | None:
+        """What a trained system of any task is compared with: the primary variant's of the same model, task and training
+        text, whatever its method; for that one itself the model as it is."""
+        if system.method == NOTHING:
+            return None
+        same = {
+            other
+            for other, _ in self.cells
+            if (other.model, other.task, other.train) == (system.model, system.task, system.train)
+        }
+        primary = sorted(other for other in same if other.variant == self.config["primary_variant"])
+        return primary[0] if primary and system not in primary else as_it_is(system.model)
+
+    def record(self, system: System, seed: int | None = None) -> dict[str, Any]:
         """The training record of a run (of its lowest seed); empty for a model that was not trained here."""
-        seeds = sorted(number for other, number in self.training if other == model) if seed is None else [seed]
-        return self.training.get((model, seeds[0]), {}) if seeds else {}
+        seeds = sorted(number for other, number in self.training if other == system) if seed is None else [seed]
+        return self.training.get((system, seeds[0]), {}) if seeds else {}

@@ -15,11 +15,13 @@ MINUS = "\N{MINUS SIGN}"
 
 @dataclass(frozen=True)
 class Words:
-    """names: of languages by code; digits: decimals of a percentage; confidence: of every interval."""
+    """names: of languages by code; digits: decimals of a percentage; confidence: of every interval; source: the source
+    language's code."""
 
     names: Mapping[str, str]
     digits: int
     confidence: float
+    source: str
 
     def language(self, code: str) -> str:
         return self.names.get(code, code)

@@ -21,6 +21,7 @@ from carryover.reporting.cells import NUMERIC, cell
 from carryover.reporting.chapters import Chapter, Content, Figure, Sentences, Table, Text
 from carryover.reporting.columns import Columns, shown_columns
 from carryover.reporting.formatting import Words, whole
+from carryover.reporting.groups import Group, groups_of, rows_of
 from carryover.reporting.provenance import made_by
 
 Tables = Mapping[str, pd.DataFrame]
@@ -83,12 +84,11 @@ def _each(content: Sentences, function: Callable[[Tables, Words], list[str]], ta
     """What a function says of all tables; or of each model's rows in turn, named first where there are several."""
     if not content.each_model_of:
         return [texts] if (texts := function(tables, words)) else []
-    models = sorted(set(tables[content.each_model_of]["backbone"]))
+    groups = groups_of(tables[content.each_model_of])
     said = []
-    for model in models or [""]:
-        own = {name: table[table["backbone"] == model] if "backbone" in table else table for name, table in tables.items()}
-        if texts := function(own, words):
-            label = f"{model}: " if len(models) > 1 else ""
+    for group in groups or [Group("", None)]:
+        if texts := function({name: rows_of(table, group) for name, table in tables.items()}, words):
+            label = f"{group.name}: " if len(groups) > 1 else ""
             said.append([label + texts[0], *texts[1:]])
     return [texts for place, texts in enumerate(said) if texts not in said[:place]]
 

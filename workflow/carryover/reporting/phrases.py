@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from carryover.analysis.comparison import ABOVE, CONSTANT, HIGHER, LOWER, NO_DIFFERENCE, NO_EVIDENCE
-from carryover.analysis.predictions import LABELS
 from carryover.analysis.statistics import POWER
 from carryover.reporting.formatting import SPACE, Words, listing, p_value, signed
 
@@ -40,7 +39,7 @@ def verdict(row: Row, words: Words) -> str:
 def constants(found: list[Row], words: Words, subject: str = "it") -> list[str]:
     """The languages to which a model gives one answer throughout, by that answer."""
     said = []
-    for label in LABELS:
+    for label in dict.fromkeys(row["constant"] for row in found if isinstance(row["constant"], str)):
         codes = [row["language"] for row in found if row["constant"] == label]
         if codes:
             said.append(f"In {words.languages(codes)} {subject} is a constant predictor: it answers {label} to every row.")

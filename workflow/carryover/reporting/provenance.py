@@ -11,6 +11,7 @@ import pandas as pd
 
 from carryover.analysis.records import read_json
 from carryover.planning.keys import canonical
+from carryover.planning.paths import NOTHING, System, as_it_is, job_of_predictions, job_of_run, run_name
 from carryover.reporting.formatting import Words, duration
 
 Row = Mapping[str, Any]
@@ -83,21 +84,23 @@ def version_sentences(tables: Mapping[str, pd.DataFrame], words: Words) -> list[
 
 
 def _run(row: Row) -> str | None:
-    """The path of a row's run, of its lowest seed where it takes several together."""
-    parts = [row.get(part) for part in ("backbone", "method", "variant", "train")]
-    seed = int(row["seed"]) if pd.notna(row.get("seed")) else 0
-    return None if any(pd.isna(part) for part in parts) else "/".join([*parts, f"seed{seed}"])
+    """The name of a row's run, of its lowest seed where it takes several together."""
+    parts = [row.get(part) for part in System._fields]
+    if any(pd.isna(part) for part in parts):
+        return None
+    system = as_it_is(row["model"]) if row["method"] == NOTHING else System(*parts)
+    return run_name(system, int(row["seed"]) if pd.notna(row.get("seed")) else 0)
 
 
 def _of_prediction(row: Row) -> list[str]:
     """The view that a row names, or the full one, or that of a model which sees the hypothesis alone."""
     run = _run(row)
-    return [f"predictions/{run}/{row.get('view', 'full')}", f"predictions/{run}/hypothesis"] if run else []
+    return [job_of_predictions(run, row["task"], view) for view in (row.get("view", "full"), "hypothesis")] if run else []
 
 
 def _of_training(row: Row) -> list[str]:
     run = _run(row)
-    return [f"models/{run}"] if run else []
+    return [job_of_run(run)] if run else []
 
 
 def _of_text(stage: str) -> Callable[[Row], list[str]]:

@@ -46,12 +46,13 @@ class Look:
     """What a figure is drawn with.
 
     languages: the languages' table (code, name, family, script); listed: their codes as the study lists them; confidence:
-    of the intervals; palette: a name of `PALETTES`; order: `family` or `listed`.
+    of the intervals; source: the source language; palette: a name of `PALETTES`; order: `family` or `listed`.
     """
 
     languages: pd.DataFrame
     listed: Sequence[str]
     confidence: float
+    source: str
     palette: str
     order: str
 

@@ -9,9 +9,10 @@ import pandas as pd
 
 from carryover.analysis import published, statistics
 from carryover.analysis.comparison import calibrate, compare, judge, judge_differences, score
-from carryover.analysis.predictions import FINE_TUNED, LABELS, Cell, Model
-from carryover.analysis.study import BASELINE, ENGLISH, OWN, ZERO_SHOT, Study
-from chapters.transfer.tables import DIFFERENCE, PUBLISHED, RUN, SCORE, facts, frame
+from carryover.analysis.predictions import Cell
+from carryover.analysis.study import OWN, ZERO_SHOT, Group, Study
+from carryover.planning.paths import NOTHING, System
+from chapters.transfer.tables import DIFFERENCE, GROUP, PUBLISHED, RUN, SCORE, facts, frame
 
 RECIPE = ["lr", "batch_size", "epochs", "weight_decay", "warmup", "schedule", "dropout", "precision"]
 SPENT = ["rows", "examples", "updates"]
@@ -21,14 +22,16 @@ MAJORITY, HYPOTHESIS, SHUFFLED = "majority", "hypothesis only", "premises shuffl
 
 
 def hyperparameters(study: Study) -> pd.DataFrame:
-    """The English model of every variant: dev and test accuracy, training loss, and its differences to the baseline."""
-    rows = []
-    for backbone in study.backbones():
-        models = [model for model in study.models("full", backbone) if model.method == FINE_TUNED and model.train == ENGLISH]
-        models = [model for model in models if study.cell(model, ENGLISH)]
-        baseline = next((model for model in models if model.variant == BASELINE), None)
+    """The source language's system of every variant and method: dev and test accuracy, training loss, and its differences to
+    that of the primary variant."""
+    rows, source = [], study.source
+    for model in study.models():
+        trained = [system for system in study.systems() if system.model == model and system.method != NOTHING]
+        systems = [system for system in trained if system.train == source and study.cell(system, source)]
+        primary = study.config["primary_variant"]
+        baseline = next((system for system in systems if system.variant == primary), None)
         for split in ("test", "dev"):
-            family = [_setting(study, model, split, baseline, len(models) - 1) for model in models]
+            family = [_setting(study, system, split, baseline, len(systems) - 1) for system in systems]
             family = [row for row in family if row]
             judge(family, study.settings)
             judge_differences([row for row in family if "p_mcnemar" in row], study.settings)
@@ -40,16 +43,16 @@ def hyperparameters(study: Study) -> pd.DataFrame:
     return frame(rows, columns)
 
 
-def _setting(study: Study, model: Model, split: str, baseline: Model | None, comparisons: int) -> dict[str, Any]:
+def _setting(study: Study, system: System, split: str, baseline: System | None, comparisons: int) -> dict[str, Any]:
     """One row; `published_baseline` is the report's difference between this setting and its own baseline."""
-    if (cell := study.cell(model, ENGLISH, split)) is None:
+    if (cell := study.cell(system, study.source, split)) is None:
         return {}
-    record = study.record(model)
+    record = study.record(system)
     recipe = record.get("recipe", {})
-    row = facts(model, cell) | {"split": split} | {name: recipe.get(name) for name in RECIPE}
+    row = facts(system, cell) | {"split": split} | {name: recipe.get(name) for name in RECIPE}
     row |= {name: record.get(name) for name in (*SPENT, "train_loss")} | score(cell, study.settings)
-    against = study.cell(baseline, ENGLISH, split)
-    if against is not None and model != baseline:
+    against = study.cell(baseline, study.source, split)
+    if against is not None and system != baseline:
         row |= compare(cell, against, study.settings, comparisons)
     theirs = published.for_recipe(study.published, recipe)
     column = f"{split}_accuracy"
@@ -59,7 +62,9 @@ def _setting(study: Study, model: Model, split: str, baseline: Model | None, com
     if theirs:
         row["published_train_loss"] = theirs["train_loss"]
         base = published.for_recipe(study.published, recipe | published.BASELINE)
-        if theirs["setting"] != base["setting"]:
+        ours = study.record(baseline).get("recipe", {}) if baseline else {}
+        same = all(ours.get(name) == value for name, value in published.BASELINE.items())
+        if theirs["setting"] != base["setting"] and same:
             row |= _delta(row, theirs[column] - base[column])
     return row
 
@@ -78,21 +83,21 @@ def differences(study: Study) -> pd.DataFrame:
     Holm over the languages of a pair; a joint model against a model of one language shows transfer between languages,
     positive or negative, read with what each has seen.
     """
-    families: dict[tuple[str, str, str], list[tuple[str, Cell, Cell]]] = {}
-    for backbone in study.backbones():
+    families: dict[tuple[Group, str, str], list[tuple[str, Cell, Cell]]] = {}
+    for group in study.groups():
         for language in study.languages:
-            reached = [(name, study.cell(model, language)) for name, model in study.regimes(backbone, language)]
+            reached = [(name, study.cell(system, language)) for name, system in study.regimes(group, language)]
             present = [(name, cell) for name, cell in reached if cell is not None]
             for place, (other, second) in enumerate(present):
                 for regime, first in present[place + 1 :]:
-                    families.setdefault((backbone, regime, other), []).append((language, first, second))
+                    families.setdefault((group, regime, other), []).append((language, first, second))
     rows = []
     for (_, regime, other), pairs in families.items():
         family = []
         for language, first, second in pairs:
-            ours, theirs = study.record(first.model), study.record(second.model)
-            row = facts(first.model, first) | {"regime": regime, "other": other, "other_model": second.model.name}
-            row |= {"language": language, "seen": language in study.trained_on(first.model.train), "n": len(first.label)}
+            ours, theirs = study.record(first.system), study.record(second.system)
+            row = facts(first.system, first) | {"regime": regime, "other": other, "other_model": second.system.name}
+            row |= {"language": language, "seen": language in study.trained_on(first.system.train), "n": len(first)}
             row |= {name: ours.get(name) for name in SPENT} | {f"other_{name}": theirs.get(name) for name in SPENT}
             family.append(row | compare(first, second, study.settings, len(pairs)))
         judge_differences(family, study.settings)
@@ -105,23 +110,24 @@ def differences(study: Study) -> pd.DataFrame:
 def controls(study: Study) -> pd.DataFrame:
     """What an accuracy is worth: the majority class, the hypothesis alone, and the same model with others' premises.
 
-    `difference` is the full model minus the control, paired by premise; Holm over the languages of a control.
+    `difference` is the full model minus the control, paired by cluster; Holm over the languages of a control.
     """
-    families: dict[tuple[Model, str], list[dict[str, Any]]] = {}
+    families: dict[tuple[System, str], list[dict[str, Any]]] = {}
     settings = study.settings
-    for model in study.models():
-        if model.method != FINE_TUNED or model != study.stands_for(model.backbone, model.train):
+    for system in study.systems():
+        group = study.group_of(system)
+        if system.method == NOTHING or system != study.stands_for(group, system.train):
             continue
-        tested = [language for language in study.languages if study.cell(model, language) is not None]
+        tested = [language for language in study.languages if study.cell(system, language) is not None]
         for language in tested:
-            full = study.cell(model, language)
-            start = facts(model, full) | {"language": language, "full_accuracy": float(full.correct.mean())}
-            families.setdefault((model, MAJORITY), []).append(start | _majority(full))
-            blind = study.stands_for(model.backbone, model.train, "hypothesis")
-            for control, other, view in ((HYPOTHESIS, blind, "hypothesis"), (SHUFFLED, model, "shuffled")):
+            full = study.cell(system, language)
+            start = facts(system, full) | {"language": language, "full_accuracy": float(full.correct.mean())}
+            families.setdefault((system, MAJORITY), []).append(start | _majority(full))
+            blind = study.stands_for(group, system.train, "hypothesis")
+            for control, other, view in ((HYPOTHESIS, blind, "hypothesis"), (SHUFFLED, system, "shuffled")):
                 if (cell := study.cell(other, language, view=view)) is not None:
                     row = start | {"control_model": other.name} | score(cell, settings)
-                    families.setdefault((model, control), []).append(row | compare(full, cell, settings, len(tested)))
+                    families.setdefault((system, control), []).append(row | compare(full, cell, settings, len(tested)))
     for (_, control), rows in families.items():
         for row in rows:
             row["control"] = control
@@ -134,20 +140,20 @@ def controls(study: Study) -> pd.DataFrame:
 
 def _majority(cell: Cell) -> dict[str, Any]:
     """The accuracy of always giving the commonest label, known without error for this test."""
-    commonest = LABELS[int(np.bincount(cell.label).argmax())]
-    return {"n": len(cell.label), "premises": len(cell.rows), "accuracy": cell.chance, "constant": commonest}
+    commonest = cell.label(np.bincount(cell.target).argmax())
+    return {"n": len(cell), "clusters": cell.clusters, "accuracy": cell.chance, "constant": commonest}
 
 
 def confusion(study: Study) -> pd.DataFrame:
     """Gold label by predicted label, over all seeds, for the models that stand for a regime."""
     rows = []
-    for model, language, cell in _regime_cells(study):
-        for gold, gold_name in enumerate(LABELS):
-            of_gold = cell.predicted[:, cell.label == gold]
-            for predicted, predicted_name in enumerate(LABELS):
+    for system, language, cell in _regime_cells(study):
+        for gold, gold_name in enumerate(cell.labels):
+            of_gold = cell.predicted[:, cell.target == gold]
+            for predicted, predicted_name in enumerate(cell.labels):
                 count = int((of_gold == predicted).sum())
                 share = count / of_gold.size if of_gold.size else None
-                row = facts(model, cell) | {"language": language, "gold": gold_name, "predicted": predicted_name}
+                row = facts(system, cell) | {"language": language, "gold": gold_name, "predicted": predicted_name}
                 rows.append(row | {"count": count, "share": share})
     return frame(rows, [*RUN, "seeds", "language", "gold", "predicted", "count", "share"])
 
@@ -155,9 +161,9 @@ def confusion(study: Study) -> pd.DataFrame:
 def calibration(study: Study) -> pd.DataFrame:
     """Expected calibration error of the models that stand for a regime, before and after a temperature fitted on dev."""
     rows = []
-    for model, language, cell in _regime_cells(study):
-        fitted = calibrate(cell, study.cell(model, language, "dev"), study.settings)
-        rows.append(facts(model, cell) | {"language": language} | fitted)
+    for system, language, cell in _regime_cells(study):
+        fitted = calibrate(cell, study.cell(system, language, "dev"), study.settings)
+        rows.append(facts(system, cell) | {"language": language} | fitted)
     columns = [
         *(*RUN, "seed", "language", "n", "ece", "ece_low", "ece_high", "nll", "temperature"),
         *("ece_tempered", "ece_tempered_low", "ece_tempered_high", "nll_tempered"),
@@ -165,18 +171,18 @@ def calibration(study: Study) -> pd.DataFrame:
     return frame(rows, columns)
 
 
-def _regime_cells(study: Study) -> list[tuple[Model, str, Cell]]:
+def _regime_cells(study: Study) -> list[tuple[System, str, Cell]]:
     found = {}
-    for backbone in study.backbones():
+    for group in study.groups():
         for language in study.languages:
-            for _, model in study.regimes(backbone, language):
-                if (cell := study.cell(model, language)) is not None:
-                    found[model, language] = cell
-    return [(model, language, cell) for (model, language), cell in found.items()]
+            for _, system in study.regimes(group, language):
+                if (cell := study.cell(system, language)) is not None:
+                    found[system, language] = cell
+    return [(system, language, cell) for (system, language), cell in found.items()]
 
 
 def correlation(study: Study) -> pd.DataFrame:
-    """How each measure of the tokeniser goes with accuracy over the languages other than English, regime by regime.
+    """How each measure of the tokeniser goes with accuracy over the languages other than the source, regime by regime.
 
     Also with what fine-tuning gains over zero-shot. Measures are those of the dev text, which is parallel and which every
     language has. Holm over the measures of a regime. `published`: the same from the report's zero-shot and fertility.
@@ -184,30 +190,30 @@ def correlation(study: Study) -> pd.DataFrame:
     settings = study.settings
     measures = study.fertility[study.fertility["text"] == "dev"].set_index("language")
     rows = []
-    for backbone in study.backbones():
-        for (regime, outcome), reached in _outcomes(study, backbone).items():
+    for group in study.groups():
+        for (regime, outcome), reached in _outcomes(study, group).items():
             family = []
             for predictor in PREDICTORS:
                 x = [measures[predictor].get(language, np.nan) for language in reached]
                 found = statistics.spearman(np.array(x, dtype=float), np.array(list(reached.values())), settings)
-                row = {"backbone": backbone, "regime": regime, "outcome": outcome, "predictor": predictor}
+                row = group._asdict() | {"regime": regime, "outcome": outcome, "predictor": predictor}
                 if (regime, outcome, predictor) == (ZERO_SHOT, "accuracy", "tokens_per_word"):
                     row["published"] = _published_correlation(study)
                 family.append(row | found._asdict() | {"languages": " ".join(reached)})
             for row, p in zip(family, statistics.holm([row["p"] for row in family]), strict=True):
                 row["p_holm"] = p
             rows += family
-    columns = ["backbone", "regime", "outcome", "predictor", "rho", "low", "high", "p", "p_holm", "n", "published", "languages"]
+    columns = [*GROUP, "regime", "outcome", "predictor", "rho", "low", "high", "p", "p_holm", "n", "published", "languages"]
     return frame(rows, columns)
 
 
-def _outcomes(study: Study, backbone: str) -> dict[tuple[str, str], dict[str, float]]:
+def _outcomes(study: Study, group: Group) -> dict[tuple[str, str], dict[str, float]]:
     """Accuracy, and gain over zero-shot, by regime and language."""
     outcomes: dict[tuple[str, str], dict[str, float]] = {}
     for language in study.languages:
-        if language == ENGLISH:
+        if language == study.source:
             continue
-        reached = {regime: study.cell(model, language) for regime, model in study.regimes(backbone, language)}
+        reached = {regime: study.cell(system, language) for regime, system in study.regimes(group, language)}
         start = reached.get(ZERO_SHOT)
         for regime, cell in reached.items():
             if cell is None:
@@ -221,10 +227,10 @@ def _outcomes(study: Study, backbone: str) -> dict[tuple[str, str], dict[str, fl
 
 
 def _published_correlation(study: Study) -> float:
-    """Spearman's rho of the report's fertility and zero-shot accuracy over its languages other than English."""
+    """Spearman's rho of the report's fertility and zero-shot accuracy over its languages other than English, its source."""
     zero_shot, fertility = study.published["zero_shot"], study.published["fertility"]
     zero_shot = zero_shot[(zero_shot["source"] == published.REPORT) & (zero_shot["model"] == published.MODEL)]
     fertility = fertility[fertility["source"] == published.REPORT]
     columns = [zero_shot.set_index("language")["test_accuracy"], fertility.set_index("language")["tokens_per_word"]]
-    both = pd.concat(columns, axis=1).dropna().drop(index=ENGLISH)
+    both = pd.concat(columns, axis=1).dropna().drop(index="en")
     return float(both.corr(method="spearman").iloc[0, 1])

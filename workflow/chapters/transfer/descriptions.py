@@ -9,7 +9,6 @@ import pandas as pd
 
 from carryover.analysis.comparison import NO_DIFFERENCE
 from carryover.analysis.published import COMPARABLE, NOT_COMPARABLE, NOTHING
-from carryover.analysis.study import ENGLISH
 from carryover.reporting.formatting import SPACE, Words, duration, listing, number_of, signed, size, whole
 from carryover.reporting.phrases import Tables, capital, changes, power, rows, verdict
 from chapters.transfer.references import MEAN
@@ -46,7 +45,9 @@ def tokeniser(tables: Tables, words: Words) -> list[str]:
     """The cheapest and the dearest language, and how the published fertility is met."""
     dev = tables["fertility"]
     premium = (
-        dev[(dev["text"] == "dev") & (dev["language"] != ENGLISH)].dropna(subset=["token_premium"]).sort_values("token_premium")
+        dev[(dev["text"] == "dev") & (dev["language"] != words.source)]
+        .dropna(subset=["token_premium"])
+        .sort_values("token_premium")
     )
     said = []
     if len(premium):
@@ -78,7 +79,7 @@ def pretraining(tables: Tables, words: Words) -> list[str]:
     said = []
     for row in tables["pretraining"].to_dict("records"):
         said.append(
-            f"{capital(row['backbone'])} ({whole(row['parameters'])} parameters) was pretrained on {whole(row['lines'])} lines, "
+            f"{capital(row['model'])} ({whole(row['parameters'])} parameters) was pretrained on {whole(row['lines'])} lines, "
             f"{whole(row['tokens'])} tokens, in {whole(row['updates'])} updates. On text that it has not seen its loss is "
             f"{row['validation_loss']:.2f} nats per token, a perplexity of {row['validation_perplexity']:,.1f}."
         )
@@ -91,7 +92,7 @@ def pretraining(tables: Tables, words: Words) -> list[str]:
     for row in tables["parity"].to_dict("records"):
         outcome = "equal" if row["passed"] else "differ from"
         said.append(
-            f"Hidden states of {row['backbone']} {outcome} those of transformers {row['transformers']} within "
+            f"Hidden states of {row['model']} {outcome} those of transformers {row['transformers']} within "
             f"{signed(format(row['tolerance'], '.2g'))} (largest difference {signed(format(row['max_difference'], '.2g'))})."
         )
     return said or ["This study pretrained nothing: its model was downloaded."]
@@ -101,7 +102,7 @@ def expected(tables: Tables, words: Words) -> list[str]:
     """Where the best English model lies among the public settings, a public toy model, and a classification head."""
     ours = rows(tables["hyperparameters"], split="test")
     public = tables["public_runs"]
-    public = public[(public["language"] == ENGLISH) & (public["trained_on"] == ENGLISH)]
+    public = public[(public["language"] == words.source) & (public["trained_on"] == words.source)]
     public = public[public["rows"] == public["rows"].max()]
     if public.empty or not ours:
         return []
@@ -111,7 +112,7 @@ def expected(tables: Tables, words: Words) -> list[str]:
     marks.append((f"a public toy model ({listing(list(public[small]['setting']))})", public[small]))
     head = tables["literature"]
     head = head[head["setting"] == "English MNLI"]
-    marks += [(name, head[head["model"] == name]) for name in head["model"]]
+    marks += [(name, head[head["published_model"] == name]) for name in head["published_model"]]
     said = []
     for name, entries in marks:
         if entries.empty:
@@ -120,7 +121,7 @@ def expected(tables: Tables, words: Words) -> list[str]:
         place = "below" if best["high"] < low else "above" if best["low"] > high else "compatible with"
         reached = words.percent(high) if low == high else f"{words.number(low)} to {words.percent(high)}"
         said.append(f"{place} the {reached} of {name}")
-    stands = rows(tables["zero_shot"], language=ENGLISH)  # whose reason, where there is one, holds for the whole study
+    stands = rows(tables["zero_shot"], language=words.source)  # whose reason, where there is one, holds for the whole study
     reasons = [row["comparison"] for row in (*stands, best) if row["comparison"] != COMPARABLE]
     rest = f" That is no like-for-like comparison: {_reason(reasons[0])}." if reasons else ""
     return [f"The best English model here ({best['variant']}, {words.short(best)}) lies {listing(said)}.{rest}"]
@@ -133,12 +134,14 @@ def _reason(comparison: str) -> str:
 def literature(tables: Tables, words: Words) -> list[str]:
     """How far models pretrained on many languages come without further training."""
     table = tables["literature"]
-    others = table[(table["setting"] == "zero-shot") & (table["language"] != ENGLISH) & ~table["model"].str.contains("dev")]
+    others = table[
+        (table["setting"] == "zero-shot") & (table["language"] != words.source) & ~table["published_model"].str.contains("dev")
+    ]
     if others.empty:
         return []
-    means = others.groupby("model", sort=False)["published"].mean().sort_values()
+    means = others.groupby("published_model", sort=False)["published"].mean().sort_values()
     told = listing([f"{name} {words.percent(mean)}" for name, mean in means.items()])
-    count = others.groupby("model")["language"].nunique().max()
+    count = others.groupby("published_model")["language"].nunique().max()
     return [
         f"Models pretrained on many languages carry over further: the published zero-shot means over {count} other languages "
         f"are {told}. They are other models, so no difference is given."
@@ -193,7 +196,7 @@ def controls(tables: Tables, words: Words) -> list[str]:
     """How much of the English model's accuracy needs the premise."""
     table = tables["controls"]
     said = []
-    of_english = {row["control"]: row for row in rows(table, train=ENGLISH, language=ENGLISH)}
+    of_english = {row["control"]: row for row in rows(table, train=words.source, language=words.source)}
     if (row := of_english.get("majority")) is not None:
         said.append(f"Always answering with the commonest label scores {words.percent(row['accuracy'])} in English.")
     if (row := of_english.get("hypothesis only")) is not None:
@@ -213,7 +216,7 @@ def controls(tables: Tables, words: Words) -> list[str]:
 
 def calibrated(tables: Tables, words: Words) -> list[str]:
     """How far the English model's confidence is from its accuracy."""
-    found = rows(tables["calibration"], train=ENGLISH, language=ENGLISH)
+    found = rows(tables["calibration"], train=words.source, language=words.source)
     if not found:
         return []
     row = found[0]
@@ -227,7 +230,7 @@ def calibrated(tables: Tables, words: Words) -> list[str]:
 
 def greedy(tables: Tables, words: Words) -> list[str]:
     """The handout's own metric, next to the restricted one."""
-    found = rows(tables["zero_shot"], language=ENGLISH)
+    found = rows(tables["zero_shot"], language=words.source)
     if not found:
         return []
     row, worst = found[0], tables["zero_shot"].sort_values("invalid").iloc[-1]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from carryover.analysis.comparison import compare, judge_differences, score
-from carryover.analysis.predictions import FINE_TUNED, Model
-from carryover.analysis.study import Study
+from carryover.analysis.study import Group, Study
+from carryover.planning.paths import NOTHING, System
 from chapters.transfer.tables import DIFFERENCE, RUN, facts, frame
 
 EXAMPLES, UPDATES = "examples of the language", "updates"
@@ -24,8 +24,8 @@ DURATION = {"epochs", "max_updates"}  # keys of a recipe that say how long, not 
 class Pair(NamedTuple):
     """A joint model and a model of one of its languages; examples: of that language."""
 
-    joint: Model
-    single: Model
+    joint: System
+    single: System
     joint_examples: float
     single_examples: float
     joint_updates: int
@@ -46,13 +46,13 @@ class Pair(NamedTuple):
 def equal_effort(study: Study) -> pd.DataFrame:
     """Each joint list and language under both criteria: the joint model minus the single one, or what would have to be added."""
     rows = []
-    for backbone in study.backbones():
-        among = study.joint_models(backbone)
+    for group in study.groups():
+        among = study.joint_systems(group)
         for stands in among:
             for criterion in (EXAMPLES, UPDATES):
                 family = []
                 for language in study.trained_on(stands.train):
-                    pairs = _pairs(study, backbone, stands.train, language)
+                    pairs = _pairs(study, group, stands.train, language)
                     if pairs:
                         name = study.joint_name(stands, among)
                         family.append({"regime": name, "language": language} | _row(study, pairs, criterion))
@@ -69,13 +69,13 @@ def equal_effort(study: Study) -> pd.DataFrame:
     return frame(rows, columns)
 
 
-def _pairs(study: Study, backbone: str, train: str, language: str) -> list[Pair]:
+def _pairs(study: Study, group: Group, train: str, language: str) -> list[Pair]:
     """Every joint model of the list with every model of the language, where their recipes differ in duration alone."""
-    tuned = [model for model in study.models("full", backbone) if model.method == FINE_TUNED and study.record(model)]
-    tested = [model for model in tuned if study.cell(model, language) is not None]
+    tuned = [system for system in study.systems("full", group) if system.method != NOTHING and study.record(system)]
+    tested = [system for system in tuned if study.cell(system, language) is not None]
     pairs = []
-    for joint in (model for model in tested if model.train == train):
-        for single in (model for model in tested if model.train == language):
+    for joint in (system for system in tested if system.train == train):
+        for single in (system for system in tested if system.train == language):
             ours, theirs = study.record(joint), study.record(single)
             if _manner(ours) == _manner(theirs):
                 share = theirs["rows"] / ours["rows"]  # of the joint model's rows that are this language's
@@ -111,7 +111,7 @@ def _row(study: Study, pairs: list[Pair], criterion: str) -> dict[str, Any]:
     }
     if best.apart(criterion) > study.config["equal_within"]:
         return row | {"missing": _missing(study, min(pairs, key=lambda pair: pair.apart(criterion)), criterion)}
-    cells = [study.cell(model, best.single.train) for model in (best.joint, best.single)]
+    cells = [study.cell(system, best.single.train) for system in (best.joint, best.single)]
     reached, alone = score(cells[0], study.settings), score(cells[1], study.settings)
     row |= {name: reached[name] for name in ("n", "accuracy", "low", "high")}
     return row | {f"single_{name}": alone[name] for name in ("accuracy", "low", "high")} | {"cells": cells}

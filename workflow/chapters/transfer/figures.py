@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from carryover.analysis.comparison import ABOVE
-from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT
+from carryover.analysis.study import OWN, ZERO_SHOT
 from carryover.reporting.formatting import MINUS
+from carryover.reporting.groups import groups_of, rows_of, split
 from carryover.reporting.label_placement import label_points
 from carryover.reporting.style import LINES, MARKERS, Drawn, Look, chance, empty, errors, heatmap, panels, styled
 
@@ -25,8 +26,8 @@ def regimes(tables: Tables, look: Look) -> Drawn:
     if table.empty:
         return empty("no fine-tuned model has been tested", list(table.columns))
     names = sorted(dict.fromkeys(table["regime"]), key=lambda name: {ZERO_SHOT: 0, OWN: 1}.get(name, 2))
-    figure, axes = panels(table["backbone"].nunique(), 3.6)
-    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+    figure, axes = panels(len(groups_of(table)), 3.6)
+    for axis, (title, rows) in zip(axes, split(table), strict=True):
         order = look.ordered(list(dict.fromkeys(rows["language"])))
         chance(axis, rows)
         for place in range(0, len(order), 2):  # bands lead the eye from a mark to its language
@@ -52,11 +53,11 @@ def regimes(tables: Tables, look: Look) -> Drawn:
         axis.set_xticks(range(len(order)), [look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor")
         _family_borders(axis, order, look)
         axis.set(ylabel="accuracy (%)", xlim=(-0.5, len(order) - 0.5))
-        axis.set_title(backbone if len(axes) > 1 else "", pad=16)
+        axis.set_title(title if len(axes) > 1 else "", pad=16)
         axis.margins(y=0.08)
         axis.grid(axis="y", color="#DDDDDD", linewidth=0.6)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(5, len(names) + 1))
-    columns = ["backbone", "regime", "language", "n", "accuracy", "low", "high", "chance", "verdict"]
+    columns = ["model", "method", "regime", "language", "n", "accuracy", "low", "high", "chance", "verdict"]
     return figure, table[columns]
 
 
@@ -79,8 +80,8 @@ def zero_shot(tables: Tables, look: Look) -> Drawn:
     table = tables["zero_shot"]
     if table.empty:
         return empty("no English model has been tested", list(table.columns))
-    figure, axes = panels(table["backbone"].nunique(), 0.9 + 0.24 * table["language"].nunique())
-    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+    figure, axes = panels(len(groups_of(table)), 0.9 + 0.24 * table["language"].nunique())
+    for axis, (title, rows) in zip(axes, split(table), strict=True):
         rows = rows.sort_values("accuracy", kind="stable")
         y = np.arange(len(rows))
         chance(axis, rows, vertical=True)
@@ -96,9 +97,9 @@ def zero_shot(tables: Tables, look: Look) -> Drawn:
             some = ((rows["verdict"] == ABOVE) == evident).to_numpy()
             axis.plot(100 * rows["accuracy"][some], y[some], "o", color=colour, markerfacecolor=face, label=label)
         axis.set_yticks(y, [look.name(code) for code in rows["language"]])
-        axis.set(xlabel="accuracy (%)", title=backbone if len(axes) > 1 else "")
+        axis.set(xlabel="accuracy (%)", title=title if len(axes) > 1 else "")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-    columns = ["backbone", "language", "n", "accuracy", "low", "high", "chance", "verdict", "published", "comparison"]
+    columns = ["model", "method", "language", "n", "accuracy", "low", "high", "chance", "verdict", "published", "comparison"]
     return figure, table[columns]
 
 
@@ -119,11 +120,12 @@ def _against(measure: str, label: str, tables: Tables, look: Look) -> Drawn:
     fertility, correlation = tables["fertility"], tables["correlation"]
     dev = fertility[fertility["text"] == "dev"][["language", measure]]
     table = tables["zero_shot"].merge(dev, on="language").dropna(subset=[measure])
-    columns = ["backbone", "language", measure, "n", "accuracy", "low", "high", "chance", "verdict"]
+    columns = ["model", "method", "language", measure, "n", "accuracy", "low", "high", "chance", "verdict"]
     if table.empty:
         return empty(f"no language has both a zero-shot accuracy and {label}", columns)
-    figure, axes = panels(table["backbone"].nunique(), 3.4)
-    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+    figure, axes = panels(len(groups_of(table)), 3.4)
+    for axis, group in zip(axes, groups_of(table), strict=True):
+        rows = rows_of(table, group)
         chance(axis, rows)
         axis.errorbar(rows[measure], 100 * rows["accuracy"], yerr=errors(rows), fmt="none", ecolor="#777777", elinewidth=1)
         for place, (script, some) in enumerate(_scripts(rows, look)):
@@ -136,7 +138,7 @@ def _against(measure: str, label: str, tables: Tables, look: Look) -> Drawn:
         axis.minorticks_off()
         axis.margins(x=0.1, y=0.12)
         label_points(axis, rows[measure], 100 * rows["accuracy"], [look.name(code) for code in rows["language"]])
-        axis.set_title(f"{backbone + ': ' if len(axes) > 1 else ''}{_rho(correlation, backbone, measure, look)}")
+        axis.set_title(f"{group.name + ': ' if len(axes) > 1 else ''}{_rho(rows_of(correlation, group), measure, look)}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure, table[columns]
 
@@ -149,8 +151,8 @@ def _scripts(rows: pd.DataFrame, look: Look) -> list[tuple[str, pd.DataFrame]]:
     return [(name, rows[names == name]) for name in dict.fromkeys(names)]
 
 
-def _rho(correlation: pd.DataFrame, backbone: str, measure: str, look: Look) -> str:
-    facts = {"backbone": backbone, "regime": ZERO_SHOT, "outcome": "accuracy", "predictor": measure}
+def _rho(correlation: pd.DataFrame, measure: str, look: Look) -> str:
+    facts = {"regime": ZERO_SHOT, "outcome": "accuracy", "predictor": measure}
     for column, value in facts.items():
         correlation = correlation[correlation[column] == value]
     if correlation.empty or pd.isna(correlation["rho"].iloc[0]):
@@ -166,8 +168,8 @@ def pretraining(tables: Tables, look: Look) -> Drawn:
     table = tables["pretraining_curves"]
     if table.empty:
         return empty("this study pretrains nothing: its model was downloaded", list(table.columns))
-    figure, axes = panels(table["backbone"].nunique(), 2.9)
-    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+    figure, axes = panels(len(groups_of(table)), 2.9)
+    for axis, (title, rows) in zip(axes, split(table), strict=True):
         axis.plot(rows["step"], rows["loss"], color=look.colours[0], linewidth=1.1, label="training loss")
         axis.plot(
             rows["step"],
@@ -178,7 +180,7 @@ def pretraining(tables: Tables, look: Look) -> Drawn:
         )
         held = rows.dropna(subset=["validation_loss"])
         axis.plot(held["step"], held["validation_loss"], "s--", color=look.colours[5], label="validation loss")
-        axis.set(xlabel="updates", ylabel="nats per token", title=backbone if len(axes) > 1 else "")
+        axis.set(xlabel="updates", ylabel="nats per token", title=title if len(axes) > 1 else "")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure, table
 
@@ -189,18 +191,19 @@ def finetuning(tables: Tables, look: Look) -> Drawn:
     table = tables["finetuning_curves"]
     if table.empty:
         return empty("nothing was fine-tuned", list(table.columns))
-    groups = [("trained on English, by variant", table[table["train"] == ENGLISH])]
-    groups.append(("trained on other texts", table[table["train"] != ENGLISH]))
+    groups = [("trained on English, by variant", table[table["train"] == look.source])]
+    groups.append(("trained on other texts", table[table["train"] != look.source]))
     groups = [(title, rows) for title, rows in groups if len(rows)]
     figure, axes = panels(len(groups), 2.6)
-    several = table["backbone"].nunique() > 1
+    several = len(groups_of(table)) > 1
     for axis, (title, rows) in zip(axes, groups, strict=True):
-        for place, ((backbone, variant, train, seed), run) in enumerate(rows.groupby(["backbone", "variant", "train", "seed"])):
-            name = f"{variant} {train}" if train != ENGLISH else variant
+        runs = [(group, *run) for group, theirs in split(rows) for run in theirs.groupby(["variant", "train", "seed"])]
+        for place, (group, (variant, train, seed), run) in enumerate(runs):
+            name = f"{variant} {train}" if train != look.source else variant
             name += f", seed {seed}" if rows["seed"].nunique() > 1 else ""
             line = {"color": look.colours[place % len(look.colours)], "linestyle": LINES[place // len(look.colours) % len(LINES)]}
             smooth = run["loss"].rolling(max(1, len(run) // 40), min_periods=1).mean()
-            axis.plot(run["examples"], smooth, linewidth=1.1, label=f"{backbone} {name}" if several else name, **line)
+            axis.plot(run["examples"], smooth, linewidth=1.1, label=f"{group} {name}" if several else name, **line)
         axis.axhline(np.log(3), color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="three labels alike: ln 3")
         low = min(table["loss"].quantile(0.01), np.log(3))  # the first updates, where the answer is not yet a label, are cut off
         axis.set(xlabel="examples", ylabel="nats per label", ylim=(0.9 * low, 1.5 * np.log(3) - 0.5 * low))
@@ -215,9 +218,9 @@ def transfer_matrix(tables: Tables, look: Look) -> Drawn:
     table = tables["transfer_matrix"]
     if table.empty:
         return empty("no model has been tested", list(table.columns))
-    figure, axes = panels(table["backbone"].nunique(), 1.1 + 0.3 * table["train"].nunique())
+    figure, axes = panels(len(groups_of(table)), 1.1 + 0.3 * table["train"].nunique())
     low, high = min(30, 100 * table["accuracy"].min()), 100 * table["accuracy"].max()
-    for axis, (backbone, rows) in zip(axes, table.groupby("backbone"), strict=True):
+    for axis, (title, rows) in zip(axes, split(table), strict=True):
         order = look.ordered(list(dict.fromkeys(rows["language"])))
         trains = list(dict.fromkeys(rows["train"]))
         values = 100 * rows.pivot_table(index="train", columns="language", values="accuracy").reindex(trains)[order]
@@ -230,7 +233,7 @@ def transfer_matrix(tables: Tables, look: Look) -> Drawn:
                 axis.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=look.accent, linewidth=1.6))
         axis.set_xticklabels([look.name(code) for code in order], rotation=40, ha="right", rotation_mode="anchor")
         axis.set_yticklabels([look.name(name) if name != "none" else "not fine-tuned" for name in trains], rotation=0)
-        axis.set(xlabel="tested on", ylabel="trained on", title=backbone if len(axes) > 1 else "")
+        axis.set(xlabel="tested on", ylabel="trained on", title=title if len(axes) > 1 else "")
     return figure, table
 
 
@@ -238,19 +241,20 @@ def transfer_matrix(tables: Tables, look: Look) -> Drawn:
 def confusion(tables: Tables, look: Look) -> Drawn:
     """Gold label by predicted label of the English model, one panel a language; rows sum to 100 %."""
     table = tables["confusion"]
-    table = table[table["train"] == ENGLISH]
+    table = table[table["train"] == look.source]
     if table.empty:
         return empty("no English model has been tested", list(table.columns))
-    shown = [(backbone, code) for backbone, rows in table.groupby("backbone") for code in dict.fromkeys(rows["language"])]
+    shown = [(group, code) for group in groups_of(table) for code in dict.fromkeys(rows_of(table, group)["language"])]
     figure, axes = panels(len(shown), 1.55, columns=5)
     labels = list(dict.fromkeys(table["gold"]))
-    for place, (axis, (backbone, code)) in enumerate(zip(axes, shown, strict=True)):
-        rows = table[(table["backbone"] == backbone) & (table["language"] == code)]
+    for place, (axis, (group, code)) in enumerate(zip(axes, shown, strict=True)):
+        rows = rows_of(table, group)
+        rows = rows[rows["language"] == code]
         values = 100 * rows.pivot_table(index="gold", columns="predicted", values="share").reindex(labels)[labels]
         heatmap(axis, values, look, 0, 100)
         axis.set_xticklabels([label[0].upper() for label in labels], rotation=0)
         axis.set_yticklabels([label[0].upper() for label in labels], rotation=0)
-        axis.set_title(look.name(code) if table["backbone"].nunique() == 1 else f"{backbone}: {look.name(code)}")
+        axis.set_title(look.name(code) if len(groups_of(table)) == 1 else f"{group.name}: {look.name(code)}")
         axis.set_aspect("equal")
         axis.set(ylabel="gold" if place % 5 == 0 else "", xlabel="predicted" if place >= len(shown) - 5 else "")
     return figure, table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from carryover.analysis.comparison import ABOVE, HIGHER, LOWER, NO_DIFFERENCE
-from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT
+from carryover.analysis.study import OWN, ZERO_SHOT
 from carryover.reporting.formatting import SPACE, Words, listing, number_of, p_value, signed, whole
 from carryover.reporting.phrases import Row, Tables, rho, rows, verdict
 from chapters.transfer.comparisons import HYPOTHESIS
@@ -17,18 +17,18 @@ def summary(tables: Tables, words: Words) -> list[str]:
 
 
 def _english(tables: Tables, words: Words) -> str:
-    found = rows(tables["zero_shot"], language=ENGLISH)
+    found = rows(tables["zero_shot"], language=words.source)
     if not found:
         return "No model of this study was fine-tuned on English and tested in it."
     row = found[0]
     over = f", the mean of {row['seeds']} seeds" if row["seeds"] > 1 else ""
-    reached = f"{row['backbone']} answers {words.stated(row)} of the English test rows rightly{over}"
+    reached = f"{row['model']} answers {words.stated(row)} of the English test rows rightly{over}"
     return f"Fine-tuned in English, {reached}: {verdict(row, words)}."
 
 
 def _controlled(tables: Tables, words: Words) -> str:
     """What the hypothesis alone gives away, without which an accuracy cannot be read."""
-    found = rows(tables["controls"], train=ENGLISH, language=ENGLISH, control=HYPOTHESIS)
+    found = rows(tables["controls"], train=words.source, language=words.source, control=HYPOTHESIS)
     if not found:
         return ""
     row = found[0]
@@ -38,7 +38,7 @@ def _controlled(tables: Tables, words: Words) -> str:
 
 
 def _carried(tables: Tables, words: Words) -> str:
-    others = [row for row in tables["zero_shot"].to_dict("records") if row["language"] != ENGLISH]
+    others = [row for row in tables["zero_shot"].to_dict("records") if row["language"] != words.source]
     if not others:
         return "It was tested in no other language."
     above = sorted((row for row in others if row["verdict"] == ABOVE), key=lambda row: -row["accuracy"])
@@ -96,7 +96,7 @@ def _predicted(tables: Tables, words: Words) -> str:
     found = rows(tables["correlation"], regime=ZERO_SHOT, outcome="accuracy", predictor="token_premium")
     if not found or found[0]["rho"] != found[0]["rho"]:
         return ""
-    if not any(row["verdict"] == ABOVE and row["language"] != ENGLISH for row in tables["zero_shot"].to_dict("records")):
+    if not any(row["verdict"] == ABOVE and row["language"] != words.source for row in tables["zero_shot"].to_dict("records")):
         return "As no other language is above chance, there is no transfer that the tokeniser could predict."
     row = found[0]
     ends = f"{words.level} interval {signed('{low:.2f} to {high:.2f}'.format(**row))}"

@@ -12,10 +12,12 @@ import pandas as pd
 
 from carryover.analysis import published
 from carryover.analysis.comparison import compare, judge, judge_differences, score
-from carryover.analysis.predictions import Cell, Model, paired, resampled_accuracy
-from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT, Study
+from carryover.analysis.predictions import Cell, paired, resampled
+from carryover.analysis.study import OWN, ZERO_SHOT, Group, Study
+from carryover.metrics import accuracy
 from carryover.metrics.bootstrap import interval
-from chapters.transfer.tables import DIFFERENCE, PUBLISHED, RUN, SCORE, facts, frame
+from carryover.planning.paths import System
+from chapters.transfer.tables import DIFFERENCE, GROUP, PUBLISHED, RUN, SCORE, facts, frame
 
 MEAN = "mean"  # in place of a language: over all languages with a model of their own
 IMPROVED = ["improvement_published", "improvement_difference", "improvement_low", "improvement_high", "improvement_comparison"]
@@ -25,21 +27,21 @@ OURS = ["regime", "n", "accuracy", "low", "high"]
 def per_language(study: Study) -> pd.DataFrame:
     """Models of single languages as the report tabulates them: zero-shot, dev, test and the improvement, ours and theirs.
 
-    The last row of each backbone is the mean improvement over its languages, which the report states too.
+    The last row of each group is the mean improvement over its languages, which the report states too.
     """
     table = []
-    for backbone in study.backbones():
+    for group in study.groups():
         rows, gains = [], []
         for language in study.languages:
-            model, english = study.stands_for(backbone, language), study.english(backbone)
-            cell, start = study.cell(model, language), study.cell(english, language)
-            if language != ENGLISH and cell is not None and start is not None:
-                rows.append(facts(model, cell) | {"language": language, "cell": cell, "start": start})
+            system, english = study.stands_for(group, language), study.zero_shot(group)
+            cell, start = study.cell(system, language), study.cell(english, language)
+            if language != study.source and cell is not None and start is not None:
+                rows.append(facts(system, cell) | {"language": language, "cell": cell, "start": start})
         for row in rows:
             gains.append(_fill(study, row, len(rows)))
         judge(rows, study.settings)
         judge_differences(rows, study.settings)
-        table += [*rows, _mean(study, backbone, rows, gains)] if rows else []
+        table += [*rows, _mean(study, group, rows, gains)] if rows else []
     columns = [*RUN, "seeds", "language", "zero_shot", "dev_accuracy", *SCORE, *DIFFERENCE]
     columns += ["published_zero_shot", "published_dev", *PUBLISHED, *IMPROVED]
     return frame(table, columns)
@@ -48,16 +50,16 @@ def per_language(study: Study) -> pd.DataFrame:
 def _fill(study: Study, row: dict[str, Any], comparisons: int) -> np.ndarray:
     """Fills one language's row; returns its improvement in each bootstrap resample."""
     cell, start, language = row.pop("cell"), row.pop("start"), row["language"]
-    dev = study.cell(cell.model, language, "dev")
+    dev = study.cell(cell.system, language, "dev")
     row |= {"zero_shot": float(start.correct.mean()), "dev_accuracy": float(dev.correct.mean()) if dev else None}
     row |= score(cell, study.settings) | compare(cell, start, study.settings, comparisons)
     theirs = published.per_language(study.published, language)
-    spent = (study.record(cell.model).get("rows"), theirs.pop("rows", None))
+    spent = (study.record(cell.system).get("rows"), theirs.pop("rows", None))
     row |= published.compare_published(row, theirs.get("published_test"), study.incomparable, spent)
     row |= {name: theirs.get(name) for name in ("published_zero_shot", "published_dev")}
     row |= _improvement(row, theirs.get("published_improvement"), row["comparison"])
     first, second = paired(cell, start)
-    return resampled_accuracy(first, study.settings) - resampled_accuracy(second, study.settings)
+    return resampled(first, accuracy, study.settings) - resampled(second, accuracy, study.settings)
 
 
 def _improvement(row: dict[str, Any], reference: float | None, comparison: str) -> dict[str, Any]:
@@ -71,10 +73,10 @@ def _improvement(row: dict[str, Any], reference: float | None, comparison: str) 
     return found
 
 
-def _mean(study: Study, backbone: str, rows: list[dict[str, Any]], gains: list[np.ndarray]) -> dict[str, Any]:
+def _mean(study: Study, group: Group, rows: list[dict[str, Any]], gains: list[np.ndarray]) -> dict[str, Any]:
     low, high = interval(np.mean(gains, axis=0), study.settings.confidence)
     mean = float(np.mean([row["difference"] for row in rows]))
-    row = {"backbone": backbone, "language": MEAN, "difference": mean, "difference_low": low, "difference_high": high}
+    row = group._asdict() | {"language": MEAN, "difference": mean, "difference_low": low, "difference_high": high}
     theirs = published.mean_improvement(study.published)
     same = {row["language"] for row in rows} == set(theirs.index)
     reasons = [row["comparison"] for row in rows if row["comparison"] not in (published.COMPARABLE, published.NOTHING)]
@@ -85,43 +87,43 @@ def _mean(study: Study, backbone: str, rows: list[dict[str, Any]], gains: list[n
 def public_runs(study: Study) -> pd.DataFrame:
     """Every public run of the course: English settings, zero-shot, single languages, and several together."""
     table = []
-    for backbone in study.backbones():
-        english = study.english(backbone)
+    for group in study.groups():
+        english = study.zero_shot(group)
         for run in published.runs(study.published):
             language, regime, note = run["language"], run["regime"], ""
             if regime == published.SETTING:
-                model = _same_setting(study, backbone, run)
-                note = "" if model else "no run of this setting here"
-                model, regime = model or english, ENGLISH
+                system = _same_setting(study, group, run)
+                note = "" if system else "no run of this setting here"
+                system, regime = system or english, study.source
             elif regime in (ZERO_SHOT, OWN):
-                model = english if regime == ZERO_SHOT else study.stands_for(backbone, language)
+                system = english if regime == ZERO_SHOT else study.stands_for(group, language)
             else:
-                model = next((m for m in study.joint_models(backbone) if _same(study, m, run["trained_on"])), None)
-            ours = _ours(study, model, language) if language in study.languages else {}
-            spent = (study.record(model).get("rows") if model else None, run["rows"])
+                system = next((m for m in study.joint_systems(group) if _same(study, m, run["trained_on"])), None)
+            ours = _ours(study, system, language) if language in study.languages else {}
+            spent = (study.record(system).get("rows") if system else None, run["rows"])
             reason = study.incomparable or run["reason"] or note
             reference = published.compare_published(ours, run["accuracy"], reason, spent) if ours else _without(run["accuracy"])
             named = {name: run[name] for name in ("source", "setting", "trained_on", "rows", "language")}
-            table.append({"backbone": backbone, "regime": regime} | named | ours | reference)
-    columns = ["backbone", "source", "setting", "trained_on", "rows", "language", *OURS, *PUBLISHED]
+            table.append(group._asdict() | {"regime": regime} | named | ours | reference)
+    columns = [*GROUP, "source", "setting", "trained_on", "rows", "language", *OURS, *PUBLISHED]
     return frame(table, columns)
 
 
-def _same_setting(study: Study, backbone: str, run: dict[str, Any]) -> Model | None:
+def _same_setting(study: Study, group: Group, run: dict[str, Any]) -> System | None:
     """The English model of this learning rate and batch size, where the study has one."""
-    for model in study.models("full", backbone):
-        recipe = study.record(model).get("recipe", {})
-        if model.train == ENGLISH and all(recipe.get(name) == run[name] for name in published.BASELINE):
-            return model
+    for system in study.systems("full", group):
+        recipe = study.record(system).get("recipe", {})
+        if system.train == study.source and all(recipe.get(name) == run[name] for name in published.BASELINE):
+            return system
     return None
 
 
-def _same(study: Study, model: Model, languages: str) -> bool:
-    return set(study.trained_on(model.train)) == set(languages.split())
+def _same(study: Study, system: System, languages: str) -> bool:
+    return set(study.trained_on(system.train)) == set(languages.split())
 
 
-def _ours(study: Study, model: Model | None, language: str) -> dict[str, Any]:
-    cell: Cell | None = study.cell(model, language)
+def _ours(study: Study, system: System | None, language: str) -> dict[str, Any]:
+    cell: Cell | None = study.cell(system, language)
     return {name: value for name, value in score(cell, study.settings).items() if name in OURS} if cell else {}
 
 
@@ -132,23 +134,23 @@ def _without(reference: float) -> dict[str, Any]:
 def literature(study: Study) -> pd.DataFrame:
     """Well-known models on the same test sets, and our accuracy in the nearest regime. Their models are others throughout."""
     table = []
-    for backbone in study.backbones():
-        joint = study.joint_models(backbone)
+    for group in study.groups():
+        joint = study.joint_systems(group)
         for row in study.published["literature"].to_dict("records"):
             language, setting = row["language"], row["setting"]
             if language not in study.languages:
                 continue
             if setting == "translate-train":
-                regime, model = OWN, study.stands_for(backbone, language)
+                regime, system = OWN, study.stands_for(group, language)
             elif setting == "translate-train-all":
-                regime, model = (study.joint_name(joint[-1], joint), joint[-1]) if joint else ("", None)
+                regime, system = (study.joint_name(joint[-1], joint), joint[-1]) if joint else ("", None)
             else:
-                regime, model = ZERO_SHOT, study.english(backbone)
+                regime, system = ZERO_SHOT, study.zero_shot(group)
             reference = {
                 "published": row["accuracy"],
                 "comparison": f"{published.NOT_COMPARABLE}: {published.unlike(row['model'])}",
             }
-            ours = _ours(study, model, language)
-            named = {"model": row["model"], "setting": setting, "source": row["source"], "language": language}
-            table.append({"backbone": backbone, "regime": regime if ours else None} | named | ours | reference)
-    return frame(table, ["backbone", "language", "model", "setting", "published", *OURS, "comparison", "source"])
+            ours = _ours(study, system, language)
+            named = {"published_model": row["model"], "setting": setting, "source": row["source"], "language": language}
+            table.append(group._asdict() | {"regime": regime if ours else None} | named | ours | reference)
+    return frame(table, [*GROUP, "language", "published_model", "setting", "published", *OURS, "comparison", "source"])

@@ -10,7 +10,7 @@ import pandas as pd
 
 from carryover.analysis.claims import CONTRADICTED, SUPPORTED, UNDECIDED
 from carryover.analysis.comparison import ABOVE, NO_EVIDENCE
-from carryover.analysis.study import ENGLISH, JOINT, OWN, ZERO_SHOT
+from carryover.analysis.study import JOINT, OWN, ZERO_SHOT
 from carryover.reporting.formatting import SPACE, Words, listing, number_of, p_value, signed, whole
 from carryover.reporting.phrases import Row, Tables, capital, changes, constants, rho, rows, verdict
 from chapters.transfer.equal_effort import EXAMPLES, UPDATES
@@ -25,14 +25,14 @@ PREDICTOR_NAMES = {
 
 def english(tables: Tables, words: Words) -> list[str]:
     """What the model reached in the language that it was trained on, and where that lies among public runs."""
-    found = rows(tables["zero_shot"], language=ENGLISH)
+    found = rows(tables["zero_shot"], language=words.source)
     if not found:
         return ["No model of this study was fine-tuned on English and tested in it."]
     row = found[0]
-    spent = rows(tables["regimes"], language=ENGLISH, regime=ZERO_SHOT)[0]["examples"]
+    spent = rows(tables["regimes"], language=words.source, regime=ZERO_SHOT)[0]["examples"]
     seen = f" on {whole(spent)} examples" if pd.notna(spent) else ""
     over = f", the mean of {row['seeds']} seeds" if row["seeds"] > 1 else ""
-    text = f"Fine-tuned{seen} in English (variant {row['variant']}), {row['backbone']} answers {words.stated(row)} of the "
+    text = f"Fine-tuned{seen} in English (variant {row['variant']}), {row['model']} answers {words.stated(row)} of the "
     return [f"{text}English test rows rightly{over}: {verdict(row, words)}.", *_public_range(row, words)]
 
 
@@ -52,7 +52,7 @@ def _public_range(row: Row, words: Words) -> list[str]:
 
 def zero_shot(tables: Tables, words: Words) -> list[str]:
     """In which other languages the English model is above chance, and in which there is no evidence."""
-    others = [row for row in tables["zero_shot"].to_dict("records") if row["language"] != ENGLISH]
+    others = [row for row in tables["zero_shot"].to_dict("records") if row["language"] != words.source]
     if not others:
         return ["No English model was tested in another language."]
     above = sorted((row for row in others if row["verdict"] == ABOVE), key=lambda row: -row["accuracy"])
@@ -119,7 +119,7 @@ def joint_models(tables: Tables, words: Words) -> list[str]:
     said = []
     for regime in _joint(tables):
         found = rows(tables["differences"], regime=regime, other=ZERO_SHOT, seen=True)
-        foreign = [row for row in found if row["language"] != ENGLISH]
+        foreign = [row for row in found if row["language"] != words.source]
         said += changes(f"the {regime}", "zero-shot transfer", foreign, words, "Of the languages that it has seen, ")
         own = rows(tables["differences"], regime=regime, other=OWN)
         if any(isinstance(row["missing"], str) for row in rows(tables["equal_effort"], regime=regime)):
@@ -137,8 +137,8 @@ def joint_elsewhere(tables: Tables, words: Words) -> list[str]:
     said = []
     for regime in _joint(tables):
         found = rows(tables["differences"], regime=regime, other=ZERO_SHOT)
-        in_english = [row for row in found if row["language"] == ENGLISH]
-        unseen = [row for row in found if row["language"] != ENGLISH and not row["seen"]]
+        in_english = [row for row in found if row["language"] == words.source]
+        unseen = [row for row in found if row["language"] != words.source and not row["seen"]]
         said += changes(f"the {regime}", "the English model", in_english, words)
         said += changes(f"the {regime}", "zero-shot transfer", unseen, words, "Of the languages that it has not seen, ")
     return said
@@ -160,7 +160,7 @@ def predictor(tables: Tables, words: Words) -> list[str]:
     ends = f"{words.level} interval {signed('{low:.2f} to {high:.2f}'.format(**row))}"
     tested_over = f"{p_value(row['p'])} by permutation, n{SPACE}={SPACE}{row['n']} languages without English"
     said = [f"A higher token premium {claim} zero-shot accuracy (Spearman's {rho(row)}, {ends}, {tested_over})."]
-    if not any(row["verdict"] == ABOVE and row["language"] != ENGLISH for row in tables["zero_shot"].to_dict("records")):
+    if not any(row["verdict"] == ABOVE and row["language"] != words.source for row in tables["zero_shot"].to_dict("records")):
         said.append("As no other language is above chance, that relates accuracies which chance explains, not transfer.")
     published = rows(tables["correlation"], regime=ZERO_SHOT, outcome="accuracy", predictor="tokens_per_word")
     if published and pd.notna(published[0]["rho"]) and pd.notna(published[0]["published"]):

@@ -15,6 +15,7 @@ from carryover.analysis.comparison import ABOVE
 from carryover.analysis.records import read_csv
 from carryover.analysis.study import OWN, ZERO_SHOT
 from carryover.reporting.formatting import Words
+from carryover.reporting.groups import split
 
 
 def results_table(regimes: pd.DataFrame, words: Words) -> str:
@@ -23,10 +24,12 @@ def results_table(regimes: pd.DataFrame, words: Words) -> str:
         return "no fine-tuned model has been tested"
     columns = list(dict.fromkeys([ZERO_SHOT, OWN, *regimes["regime"]]))
     lines = [["language", "n", *columns]]
-    for (backbone, code), rows in regimes.groupby(["backbone", "language"], sort=False):
+    groups = split(regimes)
+    by_language = [(name, code, rows) for name, theirs in groups for code, rows in theirs.groupby("language", sort=False)]
+    for group, code, rows in by_language:
         by_regime = {row["regime"]: row for row in rows.to_dict("records")}
         shown = [_cell(by_regime.get(column), words) for column in columns]
-        name = words.language(code) if regimes["backbone"].nunique() == 1 else f"{backbone} {words.language(code)}"
+        name = words.language(code) if len(groups) == 1 else f"{group} {words.language(code)}"
         lines.append([name, f"{rows['n'].max():,}", *shown])
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
@@ -42,5 +45,5 @@ def _cell(row: dict[str, Any] | None, words: Words) -> str:
 
 if __name__ == "__main__":
     study = Path(sys.argv[1])
-    print(results_table(read_csv(study / "transfer" / "tables" / "regimes.csv"), Words({}, digits=1, confidence=0.95)))
+    print(results_table(read_csv(study / "transfer" / "tables" / "regimes.csv"), Words({}, digits=1, confidence=0.95, source="")))
     print(f"report: {study / 'report.html'}")

@@ -12,12 +12,15 @@ import pandas as pd
 
 from carryover.analysis import published, statistics
 from carryover.analysis.comparison import compare, judge, judge_differences, score
-from carryover.analysis.predictions import LABELS, Cell, Model
-from carryover.analysis.study import ENGLISH, OWN, ZERO_SHOT, Study
+from carryover.analysis.predictions import Cell
+from carryover.analysis.study import OWN, ZERO_SHOT, Group, Study
+from carryover.data.xnli import LABEL_NAMES
+from carryover.planning.paths import NOTHING, System
 from chapters.transfer.sources import TransferStudy
 
-RUN = ["backbone", "method", "variant", "train"]
-SCORE = ["n", "premises", "accuracy", "low", "high", "chance", "p_chance", "p_holm", "verdict", "constant"]
+GROUP = list(Group._fields)
+RUN = list(System._fields)
+SCORE = ["n", "clusters", "accuracy", "low", "high", "chance", "p_chance", "p_holm", "verdict", "constant"]
 GREEDY = ["greedy_accuracy", "invalid"]
 DIFFERENCE = [
     "difference",
@@ -33,9 +36,9 @@ DIFFERENCE = [
 PUBLISHED = ["published", "published_difference", "published_low", "published_high", "comparison"]
 SPENT = ["rows", "examples", "updates"]
 WHOLE = {
-    *("n", "premises", "seed", "seeds", "only_this", "only_other", "rows", "examples", "updates", "tokens", "parameters"),
+    *("n", "clusters", "seed", "seeds", "only_this", "only_other", "rows", "examples", "updates", "tokens", "parameters"),
     *("model_bytes", "words", "characters", "bytes", "count", "used", "unusable", "premise_cut", "hypothesis_cut", "models"),
-    *("lines", "positions_seen", "public_runs", "other_examples", "other_updates", "batch_size", *LABELS),
+    *("lines", "positions_seen", "public_runs", "other_examples", "other_updates", "batch_size", *LABEL_NAMES),
     *("joint_examples", "single_examples", "joint_updates", "single_updates"),
 }  # columns of whole numbers, which stay whole where fields are empty
 
@@ -46,20 +49,22 @@ def frame(rows: Iterable[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     return table.astype({name: "Int64" for name in columns if name in WHOLE})
 
 
-def facts(model: Model, cell: Cell | None = None) -> dict[str, Any]:
-    """What identifies a row's model, and its seeds where they are taken together."""
-    return model._asdict() | ({"seeds": len(cell.seeds), "seed": cell.seeds[0]} if cell else {})
+def facts(system: System, cell: Cell | None = None) -> dict[str, Any]:
+    """What identifies a row's system, the task that it was asked, and its seeds where they are taken together."""
+    if cell is None:
+        return system._asdict()
+    return system._asdict() | {"task": cell.evaluation_set.task, "seeds": len(cell.seeds), "seed": cell.seeds[0]}
 
 
 def accuracy(study: Study) -> pd.DataFrame:
     """Every prediction file: one model, one seed, one view, one split, one language. Holm over its languages."""
     families: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for (model, asked), cell in study.cells.items():
+    for (system, asked), cell in study.task_cells().items():
         for place, seed in enumerate(cell.seeds):
             one = cell.one_seed(place)
-            binomial = statistics.binomial_p(one.correct.sum(), len(one.label), one.chance)
-            row = facts(model) | asked._asdict() | {"seed": seed} | score(one, study.settings) | {"p_binomial": binomial}
-            families.setdefault((model, seed, asked.view, asked.split), []).append(row)
+            binomial = statistics.binomial_p(one.correct.sum(), len(one), one.chance)
+            row = facts(system, one) | asked._asdict() | {"seed": seed} | score(one, study.settings) | {"p_binomial": binomial}
+            families.setdefault((system, seed, asked.view, asked.split), []).append(row)
     for rows in families.values():
         judge(rows, study.settings)
     columns = [*RUN, "seed", "view", "split", "language", *SCORE, "p_binomial", *GREEDY]
@@ -67,14 +72,14 @@ def accuracy(study: Study) -> pd.DataFrame:
 
 
 def seeds(study: Study) -> pd.DataFrame:
-    """Models with several seeds: mean, standard deviation over seeds, and the interval over seeds and premises."""
+    """Models with several seeds: mean, standard deviation over seeds, and the interval over seeds and clusters."""
     rows = []
-    for (model, asked), cell in study.cells.items():
+    for (system, asked), cell in study.task_cells().items():
         if len(cell.seeds) > 1:
             each = cell.correct.mean(axis=1)
             spread = {"sd": float(each.std(ddof=1)), "lowest": float(each.min()), "highest": float(each.max())}
-            rows.append(facts(model, cell) | asked._asdict() | score(cell, study.settings) | spread)
-    columns = [*RUN, "view", "split", "language", "seeds", "n", "premises", "accuracy", "low", "high", "sd", "lowest", "highest"]
+            rows.append(facts(system, cell) | asked._asdict() | score(cell, study.settings) | spread)
+    columns = [*RUN, "view", "split", "language", "seeds", "n", "clusters", "accuracy", "low", "high", "sd", "lowest", "highest"]
     return frame(rows, columns)
 
 
@@ -82,18 +87,18 @@ def zero_shot(study: Study) -> pd.DataFrame:
     """The English model on every language, with the report's categories and what other public runs found."""
     bounds = study.config["zero_shot_categories"]
     table = []
-    for backbone in study.backbones():
+    for group in study.groups():
         rows = []
         for language in study.languages:
-            model = study.english(backbone)
-            if (cell := study.cell(model, language)) is None:
+            system = study.zero_shot(group)
+            if (cell := study.cell(system, language)) is None:
                 continue
-            row = facts(model, cell) | {"language": language} | score(cell, study.settings)
+            row = facts(system, cell) | {"language": language} | score(cell, study.settings)
             row["category"] = _category(row["accuracy"], bounds)
             others = published.zero_shot(study.published, language)
             if others["published"] is not None:
                 row["published_category"] = _category(others["published"], bounds)
-            spent = (study.record(model).get("rows"), published.expected_english(study.published)[3])
+            spent = (study.record(system).get("rows"), published.expected_english(study.published)[3])
             rows.append(row | others | published.compare_published(row, others["published"], study.incomparable, spent))
         judge(rows, study.settings)
         table += rows
@@ -135,29 +140,29 @@ def fertility(study: Study) -> pd.DataFrame:
 
 def regimes(study: Study) -> pd.DataFrame:
     """Each language under each regime, with its difference to zero-shot. Holm over the languages of a regime."""
-    families: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for backbone in study.backbones():
+    families: dict[tuple[Group, str], list[dict[str, Any]]] = {}
+    for group in study.groups():
         for language in study.languages:
-            for regime, model in study.regimes(backbone, language):
-                if (cell := study.cell(model, language)) is not None:
-                    row = facts(model, cell) | {"regime": regime, "language": language, "cell": cell}
-                    families.setdefault((backbone, regime), []).append(row)
-    for (backbone, regime), rows in families.items():
+            for regime, system in study.regimes(group, language):
+                if (cell := study.cell(system, language)) is not None:
+                    row = facts(system, cell) | {"regime": regime, "language": language, "cell": cell}
+                    families.setdefault((group, regime), []).append(row)
+    for (group, regime), rows in families.items():
         for row in rows:
-            _fill_regime(study, backbone, regime, row, len(rows))
+            _fill_regime(study, group, regime, row, len(rows))
         judge(rows, study.settings)
         judge_differences([row for row in rows if "p_mcnemar" in row], study.settings)
     columns = [*RUN, "regime", "language", "seeds", *SPENT, "seen", *SCORE, *GREEDY, *DIFFERENCE, *PUBLISHED]
     return frame((row for rows in families.values() for row in rows), columns)
 
 
-def _fill_regime(study: Study, backbone: str, regime: str, row: dict[str, Any], comparisons: int) -> None:
+def _fill_regime(study: Study, group: Group, regime: str, row: dict[str, Any], comparisons: int) -> None:
     cell, language = row["cell"], row["language"]
     trained = study.trained_on(row["train"])
-    record = study.record(cell.model)
+    record = study.record(cell.system)
     row |= {"seen": language in trained} | {name: record.get(name) for name in SPENT}
     row |= score(cell, study.settings)
-    baseline = study.cell(study.english(backbone), language)
+    baseline = study.cell(study.zero_shot(group), language)
     if regime != ZERO_SHOT and baseline is not None:
         row |= compare(cell, baseline, study.settings, comparisons)
     if regime == ZERO_SHOT:
@@ -174,15 +179,17 @@ def _fill_regime(study: Study, backbone: str, regime: str, row: dict[str, Any], 
 def transfer_matrix(study: Study) -> pd.DataFrame:
     """Trained on by tested on: the model that stands for each training text, and the pretrained model as it is."""
     rows = []
-    for backbone in study.backbones():
-        trains = sorted({model.train for model in study.models("full", backbone)}, key=lambda name: _order(study, name))
-        models = [study.as_it_is(backbone), *(study.stands_for(backbone, train) for train in trains)]
-        for model in models:
+    for model in study.models():
+        systems = [study.as_it_is(model)]
+        for group in (group for group in study.groups() if group.model == model):
+            trains = sorted({system.train for system in study.systems("full", group)}, key=lambda name: _order(study, name))
+            systems += [study.stands_for(group, train) for train in trains]
+        for system in systems:
             family = []
             for language in study.languages:
-                if (cell := study.cell(model, language)) is not None:
-                    seen = {"seen": model.method != "none" and language in study.trained_on(model.train)}
-                    family.append(facts(model, cell) | {"language": language} | seen | score(cell, study.settings))
+                if (cell := study.cell(system, language)) is not None:
+                    seen = {"seen": system.method != NOTHING and language in study.trained_on(system.train)}
+                    family.append(facts(system, cell) | {"language": language} | seen | score(cell, study.settings))
             judge(family, study.settings)
             rows += family
     return frame(rows, [*RUN, "seeds", "language", "seen", *SCORE])
@@ -192,16 +199,16 @@ def _order(study: Study, train: str) -> tuple[int, int, str]:
     """English first, then single languages in the report's order, then lists by their length."""
     languages = study.trained_on(train)
     place = study.languages.index(train) if train in study.languages else len(study.languages)
-    return (0 if train == ENGLISH else len(languages), place, train)
+    return (0 if train == study.source else len(languages), place, train)
 
 
 def costs(study: Study) -> pd.DataFrame:
     """What each run saw, took and left on the disk."""
     rows = []
-    for (model, seed), record in sorted(study.training.items()):
+    for (system, seed), record in sorted(study.training.items()):
         spent = {name: record.get(name) for name in ("tokens", "parameters", "seconds", "model_bytes", "peak_memory_mb")}
         spent |= {name: record.get(name) for name in (*SPENT, "train_loss", "best_epoch")}
-        rows.append(facts(model) | {"seed": seed, "languages": " ".join(record.get("languages", []))} | spent)
+        rows.append(facts(system) | {"seed": seed, "languages": " ".join(record.get("languages", []))} | spent)
     columns = [
         *(*RUN, "seed", "languages", *SPENT, "tokens", "parameters"),
         *("best_epoch", "train_loss", "seconds", "peak_memory_mb", "model_bytes"),
@@ -216,30 +223,30 @@ def one_or_many(study: Study) -> pd.DataFrame:
     the mean over them, without an interval since it averages different tests.
     """
     rows = []
-    for backbone in study.backbones():
-        among = study.joint_models(backbone)
+    for group in study.groups():
+        among = study.joint_systems(group)
         for joint in among:
-            single = {language: study.stands_for(backbone, language) for language in study.trained_on(joint.train)}
-            single = {language: model for language, model in single.items() if model and study.cell(model, language)}
-            if single and study.record(joint) and all(study.record(model) for model in single.values()):
-                for approach, models in (("one model", dict.fromkeys(single, joint)), ("many models", single)):
-                    named = {"backbone": backbone, "regime": study.joint_name(joint, among), "approach": approach}
-                    rows.append(named | _spent(study, models))
+            single = {language: study.stands_for(group, language) for language in study.trained_on(joint.train)}
+            single = {language: system for language, system in single.items() if system and study.cell(system, language)}
+            if single and study.record(joint) and all(study.record(system) for system in single.values()):
+                for approach, systems in (("one model", dict.fromkeys(single, joint)), ("many models", single)):
+                    named = group._asdict() | {"regime": study.joint_name(joint, among), "approach": approach}
+                    rows.append(named | _spent(study, systems))
     columns = [
-        *("backbone", "regime", "approach", "models", "languages", "rows", "examples", "updates"),
+        *(*GROUP, "regime", "approach", "models", "languages", "rows", "examples", "updates"),
         *("seconds", "model_bytes", "peak_memory_mb", "accuracy"),
     ]
     return frame(rows, columns)
 
 
-def _spent(study: Study, models: dict[str, Model]) -> dict[str, Any]:
-    records = [study.record(model) for model in set(models.values())]
+def _spent(study: Study, systems: dict[str, System]) -> dict[str, Any]:
+    records = [study.record(system) for system in set(systems.values())]
     totals = {name: sum(record.get(name) or 0 for record in records) for name in (*SPENT, "seconds", "model_bytes")}
-    cells = [study.cell(model, language) for language, model in models.items()]
+    cells = [study.cell(system, language) for language, system in systems.items()]
     reached = [float(cell.correct.mean()) for cell in cells if cell is not None]
     return totals | {
         "models": len(records),
-        "languages": " ".join(models),
+        "languages": " ".join(systems),
         "peak_memory_mb": max(record.get("peak_memory_mb") or 0 for record in records),
         "accuracy": sum(reached) / len(reached) if reached else None,
     }
@@ -253,18 +260,18 @@ def data(study: TransferStudy) -> pd.DataFrame:
     rows = []
     for one in sorted(study.records.corpus, key=lambda one: order.get(one["language"], -1)):
         for split, counts in one["splits"].items():
-            labels = dict(zip(LABELS, counts["targets"], strict=True))
+            labels = dict(zip(LABEL_NAMES, counts["targets"], strict=True))
             tokenised = cut.get((one["language"], split), {})
             rows.append(tokenised | counts | labels | {"language": one["language"], "split": split})
     columns = [
-        *("language", "split", "rows", "used", "unusable", *LABELS),
+        *("language", "split", "rows", "used", "unusable", *LABEL_NAMES),
         *("premise_cut", "hypothesis_cut", "mean_tokens", "beyond_pretraining"),
     ]
     return frame(rows, columns)
 
 
 def pretraining(study: TransferStudy) -> pd.DataFrame:
-    """Pretraining of each backbone, its validation loss and the quantity that was published."""
+    """Pretraining of each model, its validation loss and the quantity that was published."""
     figures = study.published["pretraining"]
     others = {
         "published": published.value(figures, "global_average_train_loss", source=published.REPORT),
@@ -273,18 +280,18 @@ def pretraining(study: TransferStudy) -> pd.DataFrame:
         "public_runs": len(figures),
     }
     columns = [
-        *("backbone", "parameters", "lines", "tokens", "updates", "seconds", "positions_seen"),
+        *("model", "parameters", "lines", "tokens", "updates", "seconds", "positions_seen"),
         *("train_loss", "validation_loss", "validation_perplexity", "published_loss"),
         *others,
     ]
     records = sorted(study.records.pretraining.items())
-    return frame(({"backbone": name} | record | others for name, record in records), columns)
+    return frame(({"model": name} | record | others for name, record in records), columns)
 
 
 def pretraining_curves(study: TransferStudy) -> pd.DataFrame:
     """Loss over the updates of pretraining, and validation loss at each epoch's end."""
-    curves = [table.assign(backbone=name) for name, table in study.records.pretraining_curves.items()]
-    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["backbone", "step", "loss"])
+    curves = [table.assign(model=name) for name, table in study.records.pretraining_curves.items()]
+    return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=["model", "step", "loss"])
 
 
 def finetuning_curves(study: TransferStudy) -> pd.DataFrame:
@@ -294,10 +301,10 @@ def finetuning_curves(study: TransferStudy) -> pd.DataFrame:
 
 def generations(study: TransferStudy) -> pd.DataFrame:
     """What each model writes after each prompt, the models of a prompt one below the other."""
-    rows = [{"backbone": entry["model"]} | entry for entry in study.records.generations]
+    rows = list(study.records.generations)
     prompts = list(dict.fromkeys(row["prompt"] for row in rows))
     rows.sort(key=lambda row: prompts.index(row["prompt"]))
-    return frame(rows, ["prompt", "backbone", "chosen", "stopped_by", "continuation"])
+    return frame(rows, ["prompt", "model", "chosen", "stopped_by", "continuation"])
 
 
 def selection(study: TransferStudy) -> pd.DataFrame:
@@ -312,5 +319,5 @@ def selection(study: TransferStudy) -> pd.DataFrame:
 
 
 def parity(study: TransferStudy) -> pd.DataFrame:
-    """Our hidden states against those of the reference library, for each backbone."""
-    return frame(study.records.parity, ["backbone", "max_difference", "tolerance", "transformers", "passed"])
+    """Our hidden states against those of the reference library, for each model."""
+    return frame(study.records.parity, ["model", "max_difference", "tolerance", "transformers", "passed"])

@@ -1,11 +1,11 @@
-"""The table of claims: what was published, and what this study's tables say of it, for each model by itself."""
+"""The table of claims: what was published, and what this study's tables say of it, for each model and method by itself."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from carryover.analysis.claims import Results, claims_of, deciding_tests, verdicts
-from carryover.analysis.study import ENGLISH
+from carryover.reporting.groups import Group, rows_of
 from chapters.transfer import claims as tests
 from chapters.transfer import comparisons, equal_effort, references, tables
 from chapters.transfer.retention import retention
@@ -23,9 +23,9 @@ def claims(study: TransferStudy) -> pd.DataFrame:
     made = {make.__name__: make(study) for make in NEEDED}
     listed = claims_of(study.published["claims"], "transfer")
     rows = []
-    for model in study.backbones():
-        own = {name: table[table["backbone"] == model] if "backbone" in table else table for name, table in made.items()}
-        results = Results(model, own, study.scripts, ENGLISH, study.settings, study.incomparable)
-        rows += verdicts(listed, deciding_tests(tests), results)
-    columns = ["backbone", "source", "section", "claim", "test", "verdict", "numbers", "n", "why"]
+    for group in study.groups():
+        own = {name: rows_of(table, Group(group.model, group.method)) for name, table in made.items()}
+        results = Results(group.model, own, study.scripts, study.source, study.settings, study.incomparable)
+        rows += [group._asdict() | row for row in verdicts(listed, deciding_tests(tests), results)]
+    columns = [*tables.GROUP, "source", "section", "claim", "test", "verdict", "numbers", "n", "why"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
