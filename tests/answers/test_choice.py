@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from carryover.answers import choice
 from carryover.answers.choice import Scores, batches, criterion, predictions, score
 from carryover.data.prompts import XNLIDataset
+from carryover.models import batching
 from carryover.models.packing import pack_trees
 
 
@@ -44,7 +44,7 @@ def test_scores_are_the_plain_algorithms(make_model, make_prompts, twin, seed):
 def test_batch_budget_changes_nothing(make_model, make_prompts, monkeypatch, grid):
     model, data = make_model(), make_prompts(25)
     expected = score(model, data, "fp32")
-    monkeypatch.setattr(choice, "GRID", grid)
+    monkeypatch.setattr(batching, "GRID", grid)
     scores = score(model, data, "fp32")
     assert np.abs(scores.logp - expected.logp).max() < 1e-5
     assert np.array_equal(scores.greedy, expected.greedy)

@@ -15,14 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from carryover.data.prompts import XNLIDataset
+from carryover.models.batching import by_width, grid_of
 from carryover.models.interface import LanguageModel
 from carryover.models.losses import ROWS_AT_ONCE, log_sum_exp_
 from carryover.models.packing import move, pack, pack_trees, tree_width
 from carryover.runtime.progress import progress
 
 FILES: tuple[str, ...] = ()  # what a trained answer adds to the model's directory
-CRITERION = "accuracy"
-GRID, GRID_ON_GPU = 4096, 65536  # places of the attention grid in a batch: enough to keep the device busy
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def score(model: LanguageModel, data: XNLIDataset, precision: str) -> Scores:
     # A few rows at a time, reading the output matrix would take longer than multiplying by it.
     waiting: list[tuple[Tensor, np.ndarray]] = []
     with progress("scoring", len(data)) as counter:
-        for groups in batches(data, GRID if device.type == "cpu" else GRID_ON_GPU):
+        for groups in batches(data, grid_of(device)):
             batch = pack_trees([[data.sequence(row) for row in group] for group in groups]).to(device)
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 waiting.append((model.forward_ends(batch).float(), np.concatenate(groups)))
@@ -97,16 +96,8 @@ def batches(data: XNLIDataset, grid: int) -> Iterator[list[np.ndarray]]:
     bounds = np.flatnonzero(np.diff(data.clusters[order])) + 1
     groups = np.split(order, bounds)
     widths = np.array([tree_width([data.sequence(row) for row in group]) for group in groups])
-    batch: list[np.ndarray] = []
-    widest = 0
-    for place in np.argsort(widths, kind="stable"):
-        widest = max(widest, widths[place])
-        if batch and (len(batch) + 1) * widest > grid:
-            yield batch
-            batch, widest = [], widths[place]
-        batch.append(groups[place])
-    if batch:
-        yield batch
+    for batch in by_width(widths, grid):
+        yield [groups[place] for place in batch]
 
 
 def criterion(data: XNLIDataset, scores: Scores) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -46,8 +46,9 @@ class Sequences:
 
     def save(self, path: Path) -> None:
         """Writes the rows as one safetensors file, whole; names among them (tuples of text) are its metadata."""
-        arrays = {name: np.ascontiguousarray(value) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        names = {name: json.dumps(value) for name, value in vars(self).items() if name not in arrays}
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: np.ascontiguousarray(value) for name, value in values.items() if isinstance(value, np.ndarray)}
+        names = {name: json.dumps(value) for name, value in values.items() if name not in arrays}
         files.write_bytes(path, save(arrays, metadata=names or None))
 
     @classmethod
@@ -70,10 +71,10 @@ class Sequences:
     def joined(cls, parts: Sequence[Self]) -> Self:
         """The rows of these, one after the other."""
         values: dict[str, Any] = {}
-        for name, first in vars(parts[0]).items():
+        for name in (field.name for field in fields(cls)):
             each = [getattr(part, name) for part in parts]
             if name in cls.SHARED:
-                values[name] = first
+                values[name] = each[0]
             elif name.endswith("offsets"):
                 starts = np.cumsum([0, *(theirs[-1] for theirs in each)])
                 values[name] = np.concatenate([[0], *(theirs[1:] + start for theirs, start in zip(each, starts, strict=False))])

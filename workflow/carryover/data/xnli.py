@@ -7,23 +7,16 @@ quote characters and U+2028 (so lines end at `\\n` alone and nothing is unquoted
 
 from __future__ import annotations
 
-import logging
-import zipfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from carryover.data import archives
 from carryover.runtime.errors import BadInput
-
-log = logging.getLogger("carryover")
 
 LABELS = {"entailment": 0, "contradiction": 1, "contradictory": 1, "neutral": 2}  # the handout's numbers
 LABEL_NAMES = ("entailment", "contradiction", "neutral")
-LARGEST_MEMBER = 1 << 29  # bytes unpacked; the largest published member has 200 MB
-MOST_UNUSABLE = 0.01  # more of the rows than this, and the file is not what it should be
 COLUMNS = {  # published name -> ours
     "train": {"premise": "premise", "hypo": "hypothesis", "label": "target"},
     "eval": {
@@ -46,45 +39,12 @@ def read_split(archive: Path, split: str, language: str, expected_rows: int | No
     count.
     """
     kind = "train" if split == "train" else "eval"
-    suffix = f"multinli.train.{language}.tsv" if split == "train" else f"xnli.{split}.tsv"
-    member = find_member(archive, suffix, language if split == "train" else None)
+    name = f"multinli.train.{language}.tsv" if split == "train" else f"xnli.{split}.tsv"
+    remedy = f"; {language} has no training text in this source: take it out of the task's train_languages"
+    member = archives.find_member(archive, name, remedy if split == "train" else "")
     table, unusable = read_xnli_tsv(archive, member, kind, language)
-    total = len(table) + len(unusable)
-    for number, reason in unusable:
-        log.info("%s, %s, line %d: not used: %s", archive.name, member, number, reason)
-    if len(unusable) > MOST_UNUSABLE * max(total, 1):
-        number, reason = unusable[0]
-        raise BadInput(f"{archive}: {member}: {len(unusable)} of {total} rows cannot be used, first line {number} ({reason})")
-    if total == 0:
-        raise BadInput(f"{archive}: {member} has no rows for language {language!r}")
-    if expected_rows is not None and total != expected_rows:
-        raise BadInput(
-            f"{archive}: {member} has {total} rows for {language}, expected_rows.{split} says {expected_rows}; "
-            "another version of the data? then change the config"
-        )
-    log.info("%s %s: %d rows, %d not usable", language, split, len(table), len(unusable))
+    archives.check_rows(f"{archive}: {member}", language, split, len(table), unusable, expected_rows)
     return table, len(unusable)
-
-
-def find_member(archive: Path, suffix: str, language: str | None = None) -> str:
-    """The archive's member with this file name. Raises BadInput where there is none or the archive is broken."""
-    with open_archive(archive) as opened:
-        names = [info.filename for info in opened.infolist() if not info.filename.startswith("__MACOSX")]
-    found = [name for name in names if name.rsplit("/", 1)[-1] == suffix]
-    if not found:
-        remedy = (
-            f"; {language} has no training text in this source: take it out of the task's train_languages" if language else ""
-        )
-        raise BadInput(f"{archive}: no member {suffix}{remedy}")
-    return found[0]
-
-
-def open_archive(archive: Path) -> zipfile.ZipFile:
-    """The opened ZIP archive. Raises BadInput where it is none or was cut off."""
-    try:
-        return zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise BadInput(f"{archive}: not a readable ZIP archive ({error}); delete it and fetch again") from error
 
 
 def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
@@ -96,7 +56,7 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
     columns = COLUMNS[kind]
     rows: dict[str, list[Any]] = {name: [] for name in ("id", "cluster", "premise", "hypothesis", "target", "genre")}
     unusable: list[tuple[int, str]] = []
-    lines = _lines(archive, member)
+    lines = archives.lines(archive, member)
     _, header = next(lines, (1, ""))
     names = header.split("\t")
     missing = [name for name in columns if name not in names and name != "genre"]
@@ -128,22 +88,6 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
         rows["target"].append(LABELS[row["target"]])
         rows["genre"].append(row.get("genre", ""))
     return pd.DataFrame(rows).astype({"target": "int8", "id": "int64", "cluster": "int64"}), unusable
-
-
-def _lines(archive: Path, member: str) -> Iterator[tuple[int, str]]:
-    """Numbered lines, ended by `\\n` alone."""
-    number = 0
-    try:
-        with open_archive(archive) as opened, opened.open(member) as file:
-            # No more than the declared size is ever unpacked, and nothing of it to a file.
-            if (size := opened.getinfo(member).file_size) > LARGEST_MEMBER:
-                raise BadInput(f"{archive}: {member} unpacks to {size} bytes, more than {LARGEST_MEMBER}: not a file of XNLI")
-            for number, line in enumerate(file, start=1):
-                yield number, line.decode("utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{archive}: {member}, line {number}: not UTF-8 ({error.reason})") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-        raise BadInput(f"{archive}: {member} is corrupt after line {number} ({error}); delete it and fetch again") from error
 
 
 def prepare_text(table: pd.DataFrame, language: str, moses: bool, unsegment: bool, unsegmented: bool) -> pd.DataFrame:
