@@ -240,7 +240,7 @@ TOKENISED = pd.DataFrame({"premise": ["We 're here , at 5 o 'clock ."], "hypothe
 
 
 def test_detokenising_undoes_moses_and_keeps_the_published_text():
-    done = xnli.prepare_text(TOKENISED, "en", moses=True, unsegment=False, unsegmented=False)
+    done = xnli.prepare_text(TOKENISED, "en", moses=True, join=False)
     assert done["premise"].tolist() == ["We're here, at 5 o'clock."]
     assert done["hypothesis"].tolist() == ["(He left.)"]
     for name in ("premise", "hypothesis"):
@@ -248,24 +248,16 @@ def test_detokenising_undoes_moses_and_keeps_the_published_text():
 
 
 def test_text_that_is_not_to_be_touched_stays():
-    done = xnli.prepare_text(TOKENISED, "en", moses=False, unsegment=False, unsegmented=False)
+    done = xnli.prepare_text(TOKENISED, "en", moses=False, join=False)
     for name in ("premise", "hypothesis", "published_premise", "published_hypothesis"):
         assert done[name].tolist() == TOKENISED[name.removeprefix("published_")].tolist()
 
 
-@pytest.mark.parametrize(
-    ("moses", "unsegment", "unsegmented", "joined"),
-    [
-        (False, True, True, True),  # the course joins zh in every split
-        (True, False, True, True),
-        (False, False, True, False),
-        (False, True, False, True),
-    ],
-)
-def test_words_are_joined_where_it_is_asked(moses, unsegment, unsegmented, joined):
+@pytest.mark.parametrize("moses", [True, False])
+def test_words_are_joined_where_it_is_asked(moses):
     table = pd.DataFrame({"premise": ["这 场 婚礼 。"], "hypothesis": ["在 星期六"]})
-    done = xnli.prepare_text(table, "zh", moses, unsegment, unsegmented)
-    assert (done["premise"].tolist() == ["这场婚礼。"]) == joined
+    done = xnli.prepare_text(table, "zh", moses, join=True)
+    assert done["premise"].tolist() == ["这场婚礼。"]
     assert done["published_premise"].tolist() == table["premise"].tolist()
 
 

@@ -90,21 +90,19 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
     return pd.DataFrame(rows).astype({"target": "int8", "id": "int64", "cluster": "int64"}), unusable
 
 
-def prepare_text(table: pd.DataFrame, language: str, moses: bool, unsegment: bool, unsegmented: bool) -> pd.DataFrame:
+def prepare_text(table: pd.DataFrame, language: str, moses: bool, join: bool) -> pd.DataFrame:
     """The table with premise and hypothesis as models read them, and as published under `published_*`.
 
-    moses: undo the Moses tokenisation that the text has; unsegmented: this language is written without spaces, so that undoing
-    it joins the words. unsegment: join them in any case (the course does this for zh, in every split).
+    moses: undo the Moses tokenisation that the text has. join: remove its spaces instead, where a language is written without.
     """
-    joined = unsegment or (moses and unsegmented)
     detokenizer = None
-    if moses and not joined:
+    if moses and not join:
         from sacremoses import MosesDetokenizer  # here, because its import takes longer than reading a dev set
 
         detokenizer = MosesDetokenizer(lang=language)
     table = table.assign(published_premise=table["premise"], published_hypothesis=table["hypothesis"])
     for column in ("premise", "hypothesis"):
-        if joined:
+        if join:
             table[column] = [text.replace(" ", "") for text in table[column]]
         elif detokenizer:
             table[column] = [detokenizer.detokenize(text.split(" ")) for text in table[column]]

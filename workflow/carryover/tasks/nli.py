@@ -28,8 +28,8 @@ def read(
     """The rows of each split: id, cluster (the premise), premise, hypothesis, target (0, 1, 2), genre, and the text as
     published; and counts: rows of the file, used, unusable, and of each target.
 
-    sources: one archive of XNLI. options: expected_rows (by split), subset and subset_seed (of training rows), detokenize,
-    unsegment (remove this language's spaces in every split), unsegmented (its script has none).
+    sources: one archive of XNLI. options: expected_rows (by split), unsegment (remove this language's spaces in every
+    split); for training rows also subset, subset_seed, detokenize, and unsegmented (the language is written without spaces).
     """
     tables, counts = {}, {}
     for split in splits:
@@ -38,7 +38,8 @@ def read(
         if split == "train":
             table = take_subset(table, options["subset"], options["subset_seed"])
         moses = split == "train" and options["detokenize"]  # dev and test are raw text
-        tables[split] = xnli.prepare_text(table, language, moses, options["unsegment"], options["unsegmented"])
+        join = options["unsegment"] or (moses and options["unsegmented"])
+        tables[split] = xnli.prepare_text(table, language, moses, join)
         targets = np.bincount(table["target"], minlength=len(xnli.LABEL_NAMES)).tolist()
         counts[split] = {"rows": rows, "used": len(table), "unusable": unusable, "targets": targets}
     return tables, counts
