@@ -88,7 +88,7 @@ def test_tags_that_continue_nothing_are_counted(tags, stray):
 def test_a_word_ends_where_its_beginning_is_read_in_full(bpe, language):
     """The tokens up to a word's end are the text up to it, and one token fewer is not."""
     table = sentences(language)
-    data, counts = encode_sentences(table, bpe, None, 1024)
+    data, counts = encode_sentences(table, bpe, 1024)
     assert counts == {"rows": len(table), "words": sum(map(len, table["words"])), "words_cut": 0}
     for row, words in enumerate(table["words"]):
         ends = data.word_ends[data.word_offsets[row] : data.word_offsets[row + 1]]
@@ -103,8 +103,8 @@ def test_a_word_ends_where_its_beginning_is_read_in_full(bpe, language):
 @pytest.mark.parametrize("longest", [1, 3, 7, 12])
 def test_words_beyond_the_limit_are_counted_and_keep_their_place(bpe, longest):
     table = sentences()
-    whole, _ = encode_sentences(table, bpe, None, 1024)
-    data, counts = encode_sentences(table, bpe, None, longest)
+    whole, _ = encode_sentences(table, bpe, 1024)
+    data, counts = encode_sentences(table, bpe, longest)
     lost = whole.word_ends >= longest
     assert 0 < counts["words_cut"] == lost.sum() < len(lost) or longest == 1
     assert np.array_equal(data.word_ends, np.where(lost, CUT, whole.word_ends))
@@ -118,12 +118,12 @@ def test_words_that_no_token_stands_for_are_counted_as_cut():
     made = Tokenizer(models.WordLevel({"a": 0, "[UNK]": 1}, unk_token="[UNK]"))
     made.normalizer, made.pre_tokenizer = normalizers.Replace("\u200b", ""), pre_tokenizers.Whitespace()
     table = sentences().head(1).assign(words=[["\u200b", "a", "b"]], target=[["O", "O", "O"]])
-    data, counts = encode_sentences(table, made, None, 9)
+    data, counts = encode_sentences(table, made, 9)
     assert (data.word_ends.tolist(), counts["words_cut"]) == ([CUT, 0, 1], 1)
 
 
 def test_answered_words_of_some_rows_stand_where_the_rows_follow_each_other(bpe):
-    data, _ = encode_sentences(sentences(), bpe, None, 1024)
+    data, _ = encode_sentences(sentences(), bpe, 1024)
     rows = np.array([5, 0, 5])
     places, words = data.answered(rows)
     ids = np.concatenate([data.sequence(row) for row in rows])
@@ -138,8 +138,8 @@ def test_answered_words_of_some_rows_stand_where_the_rows_follow_each_other(bpe)
 
 
 def test_files_are_read_back_and_join_their_tags(bpe, tmp_path):
-    english, _ = encode_sentences(sentences(), bpe, None, 1024)
-    german, _ = encode_sentences(sentences("de").tail(1), bpe, None, 8)  # nobody came: one tag
+    english, _ = encode_sentences(sentences(), bpe, 1024)
+    german, _ = encode_sentences(sentences("de").tail(1), bpe, 8)  # nobody came: one tag
     assert german.tags == ("O",) and len(english.tags) == 7
     for name, data in (("en", english), ("de", german)):
         data.save(tmp_path / name)
@@ -159,9 +159,3 @@ def test_files_are_read_back_and_join_their_tags(bpe, tmp_path):
     assert both.words_a_row == pytest.approx((both.word_ends != CUT).sum() / len(both))
     assert tagged.IOB2.fullmatch(both.tags[0])
     assert len(places) == len(words) > 0
-
-
-def test_given_tags_are_kept_in_their_order(bpe):
-    tags = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "B-ORG", "I-ORG", "B-MISC", "I-MISC")
-    data, _ = encode_sentences(sentences("zh"), bpe, tags, 1024)
-    assert data.tags == tags and data.targets[:3].tolist() == [1, 2, 0]

@@ -106,7 +106,7 @@ def write(archive, words, make_model, make_prompts, tmp_path, monkeypatch):
     def call(kind: str, folder: Path) -> Path:
         if kind == "table":
             outputs = {"tables": folder / "en.train.parquet", "counts": tmp_path / "counts.json"}
-            run("corpus", READING, {"archive": archive}, outputs)
+            run("corpus", READING, {"sources": archive}, outputs)
             return folder / "en.train.parquet"
         if kind == "model":
             inputs = {"files": [sources / "config.json", sources / "model.safetensors"], "tokenizer": [words]}
@@ -173,7 +173,7 @@ def test_a_log_that_cannot_be_written_is_one_line_or_none(disk, archive, tmp_pat
     arguments = [
         "--log",
         "logs/log",
-        *job_arguments({"archive": archive}, {"tables": "out/en.train.parquet", "counts": "out/counts.json"}),
+        *job_arguments({"sources": archive}, {"tables": "out/en.train.parquet", "counts": "out/counts.json"}),
     ]
     ran = script("corpus", READING, tmp_path, *arguments)
     if state == "full":
@@ -207,7 +207,7 @@ def test_damaged_token_files_name_themselves(make_prompts, tmp_path, damage):
 def test_damaged_corpus_tables_name_themselves(archive, words, tmp_path, name, damage):
     """Also where an input disappears between Snakemake's look and the job's."""
     path = tmp_path / "en.train.parquet"
-    run("corpus", READING, {"archive": archive}, {"tables": path, "counts": tmp_path / "counts.json"})
+    run("corpus", READING, {"sources": archive}, {"tables": path, "counts": tmp_path / "counts.json"})
     cut(path) if damage == "cut off" else path.unlink()
     inputs = {"tokenizer": words, "tables": path} if name == "tokens" else {"tokenizer": words, "train": path, "dev": []}
     config = {"view": "full", "shuffle_seed": None, "rows": 10}
@@ -309,7 +309,7 @@ def test_odd_surroundings_change_nothing(tmp_path, surroundings):
         "log",
         "--provenance",
         "p.json",
-        *job_arguments({"archive": "αρχείο.zip"}, {"tables": "en.train.parquet", "counts": "c"}),
+        *job_arguments({"sources": "αρχείο.zip"}, {"tables": "en.train.parquet", "counts": "c"}),
     ]
     command = [sys.executable, str(SCRIPTS / "corpus.py"), "--key", canonical({"config": {**READING, "note": "ไทย"}}), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1", **surroundings}
@@ -322,7 +322,7 @@ def test_odd_surroundings_change_nothing(tmp_path, surroundings):
 
 @pytest.mark.parametrize("closed", [">&- 2>&-", "2>&1 | true"])
 def test_a_job_whose_screen_is_closed_works_on(archive, tmp_path, closed):
-    arguments = ["--log", "log", *job_arguments({"archive": archive}, {"tables": "en.train.parquet", "counts": "counts.json"})]
+    arguments = ["--log", "log", *job_arguments({"sources": archive}, {"tables": "en.train.parquet", "counts": "counts.json"})]
     command = [sys.executable, str(SCRIPTS / "corpus.py"), "--key", canonical({"config": READING}), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1"}
     subprocess.run(["bash", "-c", f'"$@" {closed}', "-", *command], cwd=tmp_path, env=environment, check=True)

@@ -57,7 +57,7 @@ def test_an_archive_writes_nothing_but_what_the_job_declares(tmp_path):
     config = {"language": "en", "expected_rows": {"train": 5}, "unsegment": False, "detokenize": False}
     config |= {"subset": 1.0, "subset_seed": None}
     command = [sys.executable, str(PROJECT / "workflow/scripts/corpus.py"), "--key", canonical({"config": config})]
-    command += job_arguments({"archive": "archive.zip"}, {"tables": "out/en.train.parquet", "counts": "out/counts.json"})
+    command += job_arguments({"sources": "archive.zip"}, {"tables": "out/en.train.parquet", "counts": "out/counts.json"})
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1"}
     ran = subprocess.run(command, cwd=tmp_path / "work", env=environment, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr

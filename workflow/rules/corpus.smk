@@ -9,12 +9,19 @@ def read_as(splits):
     }
 
 
+def sources_of(splits):
+    """The files that hold these splits: one archive, or a file each."""
+    return lambda wildcards: [
+        downloaded(name) for name in runs.source_names(config, wildcards.task, wildcards.language, splits)
+    ]
+
+
 CORPUS = f"{RESULTS}/corpus/{{task}}/{{language}}"
 
 
 use rule job as corpus_evaluation with:
     input:
-        archive=lambda wildcards: downloaded(config["tasks"][wildcards.task]["evaluation"]),
+        sources=sources_of(runs.EVALUATION),
     output:
         tables=[AT.corpus("{task}", "{language}", split) for split in runs.EVALUATION],
         counts=f"{CORPUS}.evaluation.json",
@@ -29,7 +36,7 @@ use rule job as corpus_evaluation with:
 
 use rule job as corpus_training with:
     input:
-        archive=lambda wildcards: downloaded(config["tasks"][wildcards.task]["training"]),
+        sources=sources_of(runs.TRAINING),
     output:
         tables=[AT.corpus("{task}", "{language}", "train")],
         counts=f"{CORPUS}.training.json",

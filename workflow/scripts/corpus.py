@@ -10,7 +10,7 @@ def work(job: Job) -> None:
     task = parts.load(config["parts"])["tasks"]
     splits = [language_and_split(path)[1] for path in targets]
     options = {**config["options"], "unsegmented": config["unsegmented"]}
-    tables, counts = task.read(job.inputs["archive"], config["language"], splits, options)
+    tables, counts = task.read(job.inputs["sources"], config["language"], splits, options)
     for path, split in zip(targets, splits, strict=True):
         with files.whole(path) as partial:
             tables[split].to_parquet(partial, index=False, compression="zstd")

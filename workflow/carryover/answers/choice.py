@@ -22,6 +22,7 @@ from carryover.models.packing import move, pack, pack_trees, tree_width
 from carryover.runtime.progress import progress
 
 FILES: tuple[str, ...] = ()  # what a trained answer adds to the model's directory
+CRITERION = "accuracy"
 
 
 @dataclass(frozen=True)

@@ -117,17 +117,15 @@ class TaggedDataset(Sequences):
         return np.concatenate(places), np.concatenate(words)
 
 
-def encode_sentences(
-    table: pd.DataFrame, tokenizer: Tokenizer, tags: Sequence[str] | None, max_length: int
-) -> tuple[TaggedDataset, dict[str, int]]:
+def encode_sentences(table: pd.DataFrame, tokenizer: Tokenizer, max_length: int) -> tuple[TaggedDataset, dict[str, int]]:
     """Sentences as token ids, and counts: rows, words, words_cut. Words are joined by spaces, so that no token is of two.
 
-    tags: all there are; None: those of the table. max_length: the most tokens of a sentence; words that do not end within it are
+    max_length: the most tokens of a sentence; words that do not end within it are
     cut off and keep their place among the words.
     """
     sentences = [list(words) for words in table["words"]]
-    found = tuple(tags) if tags is not None else tuple(sorted({tag for row in table["target"] for tag in row}))
-    numbers = {tag: number for number, tag in enumerate(found)}
+    tags = tuple(sorted({tag for row in table["target"] for tag in row}))
+    numbers = {tag: number for number, tag in enumerate(tags)}
     ids, ends = [], []
     for words, encoding in zip(
         sentences, tokenizer.encode_batch([" ".join(words) for words in sentences], add_special_tokens=False), strict=True
@@ -146,7 +144,7 @@ def encode_sentences(
         word_offsets=np.cumsum([0, *map(len, sentences)]).astype(np.int64),
         word_ends=np.concatenate(ends).astype(np.int64),
         targets=np.array([numbers[tag] for row in table["target"] for tag in row], dtype=np.int64),
-        tags=found,
+        tags=tags,
     )
     cut = int((data.word_ends == CUT).sum())
     return data, {"rows": len(table), "words": len(data.word_ends), "words_cut": cut}

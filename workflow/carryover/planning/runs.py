@@ -158,6 +158,22 @@ def _constant(module: str, name: str) -> Any:
     raise BadInput(f"workflow/carryover/{module}: says nothing of {name}")
 
 
+def source_names(config: Config, task: str, language: str, splits: Iterable[str]) -> list[str]:
+    """The names in `fetch.files` for these splits of a language: one for all of them, or one each, in their order.
+
+    A task's `training` names the source of the split `train`, `evaluation` that of the others; `{language}` and `{split}` in
+    such a name stand for what is asked. Raises BadInput for a name that is not in `fetch.files`.
+    """
+    names = []
+    for split in splits:
+        key = "training" if split in TRAINING else "evaluation"
+        name = config["tasks"][task][key].replace("{language}", language).replace("{split}", split)
+        if name not in config["fetch"]["files"]:
+            raise BadInput(f"config: tasks.{task}.{key}: no file {name!r} in fetch.files ({split} of {language})")
+        names.append(name)
+    return list(dict.fromkeys(names))
+
+
 def tokenizer_of(config: Config, model: str) -> str:
     """The name of a model's tokeniser: the model's own name where a directory brings one."""
     return model if config["models"][model]["source"] == "directory" else config["models"][model]["tokenizer"]
@@ -170,7 +186,11 @@ def tokenizers_in_use(config: Config) -> list[str]:
 
 def files_in_use(config: Config) -> list[str]:
     """The names of `fetch.files` that this study needs."""
-    names = [config["tasks"][task][half] for task in tasks_in_use(config) for half in ("evaluation", "training")]
+    names = []
+    for task in tasks_in_use(config):
+        trained = languages_with_training_text(config, task)
+        names += [name for language in config["languages"] for name in source_names(config, task, language, EVALUATION)]
+        names += [name for language in trained for name in source_names(config, task, language, TRAINING)]
     for tokenizer in (config["tokenizers"][name] for name in tokenizers_in_use(config) if name in config["tokenizers"]):
         names += [tokenizer["vocab"], tokenizer["merges"]] if tokenizer["source"] == "files" else [tokenizer["text"]]
     for model in (config["models"][name] for name in models_in_use(config)):

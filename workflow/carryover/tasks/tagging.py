@@ -69,12 +69,14 @@ def _by_split(sources: Sequence[Path], splits: Sequence[str]) -> list[Path]:
 
 
 def apply_view(table: pd.DataFrame, view: str, seed: int) -> pd.DataFrame:
-    """The table itself: there is one view, `full`."""
+    """The table itself: there is one view, `full`. Raises BadInput for another."""
+    if view not in VIEWS:
+        raise BadInput(f"the task tagging has no view {view!r}: it has {', '.join(VIEWS)}")
     return table
 
 
 def encode(
     table: pd.DataFrame, tokenizer: Tokenizer, options: Mapping[str, Any], max_length: int
 ) -> tuple[tagged.TaggedDataset, dict[str, int]]:
-    """The sentences of a table, and counts: rows, words, words_cut. options: tags."""
-    return tagged.encode_sentences(table, tokenizer, options["tags"], max_length)
+    """The sentences of a table, and counts: rows, words, words_cut. It needs no options."""
+    return tagged.encode_sentences(table, tokenizer, max_length)
