@@ -75,7 +75,7 @@ def test_words_of_the_word_tokeniser_are_the_words_counted(words):
 
 def test_training_text_is_measured_on_its_head_and_dev_text_whole(letters):
     train, dev = table(("a", "b"), ("ccc", "ddd")), table(("a", "b"), ("ccc", "ddd"))
-    found = measure({("en", "train"): train, ("en", "dev"): dev}, letters, rows=1).set_index("text")
+    found = measure({("en", "train"): train, ("en", "dev"): dev}, letters, rows=1, source="en").set_index("text")
     assert found["tokens"].to_dict() == {"train": 2, "dev": 8}
     assert found["rows"].to_dict() == {"train": 1, "dev": 2}
 
@@ -88,7 +88,7 @@ def test_the_token_premium_is_over_english_dev_alone(letters):
         ("en", "dev"): table(("a", "b"), ("c", "d"), first_id=7),
         ("sw", "dev"): table(("aaa", "bbb"), ("c", "d"), first_id=8),  # other pairs: nothing to compare
     }
-    found = measure(tables, letters, rows=10).set_index(["language", "text"])["token_premium"]
+    found = measure(tables, letters, rows=10, source="en").set_index(["language", "text"])["token_premium"]
     assert found["en", "dev"] == 1.0
     assert found["de", "dev"] == pytest.approx(8 / 4)
     assert found.isna().to_dict() == {key: key not in {("en", "dev"), ("de", "dev")} for key in tables}
@@ -96,13 +96,13 @@ def test_the_token_premium_is_over_english_dev_alone(letters):
 
 def test_pairs_in_another_order_are_not_parallel(letters):
     english = table(("a", "b"), ("c", "d"))
-    found = measure({("en", "dev"): english, ("de", "dev"): english.iloc[::-1].reset_index(drop=True)}, letters, 9)
+    found = measure({("en", "dev"): english, ("de", "dev"): english.iloc[::-1].reset_index(drop=True)}, letters, 9, "en")
     assert found.set_index("language")["token_premium"].isna().to_dict() == {"en": False, "de": True}
 
 
 @pytest.mark.parametrize("tables", [{("de", "dev")}, {("de", "dev"), ("en", "train")}])
 def test_a_study_without_english_dev_has_no_premium_and_does_not_fail(letters, tables):
-    found = measure({key: table(("ab", "cd")) for key in sorted(tables)}, letters, rows=10)
+    found = measure({key: table(("ab", "cd")) for key in sorted(tables)}, letters, rows=10, source="en")
     assert found["token_premium"].isna().all()
     assert found["tokens"].tolist() == [4] * len(tables)
 
@@ -113,7 +113,7 @@ def test_the_published_values_are_matched_to_two_decimals(mirror, gpt2, language
     published = pd.read_csv(ROOT / "data" / "published" / "fertility.csv").set_index("language")["tokens_per_word"]
     rows, _ = xnli.read_split(mirror / "xnli" / "XNLI-MT-1.0.zip", "train", language)
     rows = xnli.prepare_text(rows.head(3927), language, "train", detokenize=False, unsegment=language == "zh")
-    found = measure({(language, "train"): rows}, gpt2, rows=3927)
+    found = measure({(language, "train"): rows}, gpt2, rows=3927, source="en")
     assert found["rows"].item() == 3927
     assert round(found["tokens_per_word"].item(), 2) == pytest.approx(published[language], abs=1e-9)
 

@@ -6,12 +6,14 @@ import pandas as pd
 import pytest
 
 from carryover.planning import costs, runs
+from carryover.planning.facts import facts_of
+from carryover.planning.paths import job_of_predictions, job_of_run
 from carryover.planning.workload import workload
 from carryover.runtime.errors import BadInput
 from tools.blast import STUDIES, config_of
 from tools.listing import ROOT
 
-GPT2 = costs.Shape(width=768, layers=12, feed_forward=3072, positions=1024, vocabulary=50_257)
+GPT2 = facts_of({"model_type": "gpt2"})
 RATES = pd.read_csv(ROOT / "data/throughput.csv")
 TEXT = {"lines": 1000, "text_bytes": 200_000}
 PRIOR = costs.Sizes({"en": 50.0, "de": 80.0}, {}, **TEXT)
@@ -19,8 +21,8 @@ PRIOR = costs.Sizes({"en": 50.0, "de": 80.0}, {}, **TEXT)
 
 def estimated(name: str, machine: str = "cpu2", sizes: costs.Sizes = PRIOR) -> tuple[dict, pd.DataFrame]:
     work = workload(config_of(ROOT, STUDIES[name]))
-    shapes = costs.shapes(work["shapes"], {}, work["vocabulary"] or 50_257)
-    rows = costs.estimate(work, shapes, sizes, costs.pace(RATES, machine))
+    facts = costs.facts_by_model(work["models"], {}, {"gpt2": 50_257} | work["vocabularies"])
+    rows = costs.estimate(work, facts, sizes, costs.pace(RATES, machine))
     return work, pd.DataFrame(rows, columns=costs.COLUMNS).set_index("job")
 
 
@@ -30,11 +32,11 @@ def test_gpt2_has_as_many_parameters_as_published():
 
 def test_operations_are_those_counted_by_hand():
     """About 25 GFLOP to train one example of 53 tokens, about 9 to score one of 57, about 5 with shared premises."""
-    assert 3 * costs.forward_flops(GPT2, 53, 53, 1) / 1e9 == pytest.approx(25, abs=1)
-    assert costs.forward_flops(GPT2, 57, 57, 1) / 1e9 == pytest.approx(9, abs=0.3)
-    assert costs.forward_flops(GPT2, 57 * costs.SHARED, 57, 1) / 1e9 == pytest.approx(5, abs=0.3)
+    assert 3 * GPT2.forward_flops(53, 53, 1) / 1e9 == pytest.approx(25, abs=1)
+    assert GPT2.forward_flops(57, 57, 1) / 1e9 == pytest.approx(9, abs=0.3)
+    assert GPT2.forward_flops(57 * costs.SHARED, 57, 1) / 1e9 == pytest.approx(5, abs=0.3)
     products = 12 * (4 * 768**2 + 2 * 768 * 3072)  # every weight of the blocks once
-    whole = costs.forward_flops(GPT2, 1, 1, 0, every_token=True)
+    whole = GPT2.forward_flops(1, 1, 0, every_token=True)
     assert whole == 2 * products + 12 * 4 * 768 + 2 * 768 * 50_257
 
 
@@ -43,9 +45,13 @@ def test_every_model_prediction_and_table_of_a_study_is_planned_once(name):
     config = config_of(ROOT, STUDIES[name])
     _, table = estimated(name)
     assert table.index.is_unique
-    expected = {f"models/{run.path}" for run in runs.trained_runs(config)}
-    expected |= {f"predictions/{run}/{view}" for run, view in runs.predictions(config)}
-    expected |= {f"corpus/{language}.evaluation" for language in config["languages"]} | {"transfer/tables", "figures", "select"}
+    expected = {job_of_run(run.name) for run in runs.trained_runs(config)}
+    expected |= {job_of_predictions(*place) for place in runs.predictions(config)}
+    expected |= {f"corpus/nli/{language}.evaluation" for language in config["languages"]} | {
+        "transfer/tables",
+        "figures",
+        "select",
+    }
     assert expected <= set(table.index)
     trained = table[table.index.str.startswith("models/")]
     assert (trained[["examples", "tokens", "updates", "flops", "estimated_seconds"]] > 0).all(axis=None)
@@ -54,26 +60,30 @@ def test_every_model_prediction_and_table_of_a_study_is_planned_once(name):
 
 def test_examples_and_updates_follow_the_recipe():
     _, table = estimated("mini")
-    english, once = table.loc["models/toy/full/baseline/en/seed0"], table.loc["models/toy/full/one_epoch/en/seed0"]
+    english, once = table.loc["models/toy/nli/full/baseline/en/seed0"], table.loc["models/toy/nli/full/one_epoch/en/seed0"]
     assert english["examples"] == 4 * 5500 and english["updates"] == 4 * 344
     assert (once["examples"], once["updates"]) == (5500, 344)
     _, published = estimated("published")
-    capped = published.loc["models/gpt2/full/equal_updates/report/seed0"]
+    capped = published.loc["models/gpt2/nli/full/equal_updates/report/seed0"]
     assert capped["updates"] == 98_176 and capped["examples"] == 4 * 98_176
 
 
 def test_counted_tokens_take_the_place_of_assumed_ones():
-    counted = [{"view": "full", "language": "en", "splits": {"train": {"rows": 10, "mean_tokens": 7.0}}}]
+    splits = {"train": {"rows": 10, "mean_tokens": 7.0}}
+    counted = {"tokens/bpe/nli/full/en.training": {"view": "full", "language": "en", "splits": splits}}
     _, table = estimated("mini", sizes=costs.Sizes({**PRIOR.tokens, **costs.counted_sizes(counted, **TEXT).tokens}, {}, **TEXT))
-    assert table.loc["models/toy/full/one_epoch/en/seed0", "tokens"] == 5500 * 7
+    assert table.loc["models/toy/nli/full/one_epoch/en/seed0", "tokens"] == 5500 * 7
     sizes = costs.counted_sizes(counted, **TEXT)
-    assert sizes.rows == {("en", "train"): 10} and sizes.prompt("full", "en", "train") == 7.0
+    assert sizes.rows == {("nli", "en", "train"): 10} and sizes.prompt("bpe", "nli", "full", "en", "train") == 7.0
 
 
 def test_a_model_from_elsewhere_has_the_shape_of_its_files():
-    stated = {"toy": {"width": 8, "layers": 1, "feed_forward": 16, "positions": 32}, "mine": None, "unseen": None}
-    made = costs.shapes(stated, {"mine": {"n_embd": 64, "n_layer": 3, "n_positions": 128, "vocab_size": 99}}, 500)
-    assert made["mine"] == costs.Shape(64, 3, 256, 128, 99)
+    small = {"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "n_inner": 16, "n_positions": 32}
+    stated = {name: {"tokenizer": "bpe", "config": None} for name in ("mine", "unseen")}
+    stated["toy"] = {"tokenizer": "bpe", "config": small}
+    found = {"mine": {"model_type": "gpt2", "n_embd": 64, "n_layer": 3, "n_head": 4, "n_positions": 128, "vocab_size": 99}}
+    made = costs.facts_by_model(stated, found, {"bpe": 500})
+    assert (made["mine"].width, made["mine"].feed_forward, made["mine"].vocabulary) == (64, 256, 99)
     assert made["toy"].vocabulary == 500 and made["unseen"].width == 768
 
 
@@ -93,7 +103,7 @@ def test_each_machine_has_all_rates_and_a_faster_one_needs_less():
 def test_a_model_of_124_million_takes_half_a_gigabyte():
     work, table = estimated("published")
     needed = costs.disk(work, table.reset_index().to_dict("records"), {"gpt2": GPT2, "toy": GPT2})
-    assert needed["backbones"] == 4 * GPT2.parameters
+    assert needed["pretrained"] == 2 * 4 * GPT2.parameters
     assert needed["models"] == 4 * GPT2.parameters * len([job for job in table.index if job.startswith("models/")])
 
 

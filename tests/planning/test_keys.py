@@ -10,6 +10,7 @@ import pytest
 
 from carryover.planning import keys
 from carryover.planning.keys import canonical, closure, fingerprint, make_key
+from carryover.runtime import parts
 from carryover.runtime.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -320,6 +321,7 @@ def test_the_plan_is_in_no_key(name):
 
 NEEDED = {
     "finetune": {
+        "lora",
         "loop",
         "gpt2",
         "packing",
@@ -346,9 +348,28 @@ NEEDED = {
 }
 
 
+# The parts that a rule could name for a script.
+MODEL, ANSWERED = {"models": "gpt2"}, {"models": "gpt2", "answers": "choice"}
+PARTS = {
+    "finetune": ANSWERED | {"methods": "lora"},
+    "predict": ANSWERED | {"methods": "full"},
+    **dict.fromkeys(("tokens", "corpus"), {"tasks": "nli"}),
+    **dict.fromkeys(("parity", "generate", "models"), MODEL),
+}
+
+
 @pytest.mark.parametrize("name", NEEDED)
 def test_closures_hold_what_the_scripts_run(name):
-    assert names(SCRIPT[name]) >= NEEDED[name] | {"__init__"}
+    used = [LIBRARY / parts.file_of(module) for module in parts.modules(PARTS.get(name, {})).values()]
+    assert {path.stem for path in closure(SCRIPT[name], LIBRARY, tuple(used))} >= NEEDED[name] | {"__init__"}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_script_knows_no_part_but_by_its_rule(name):
+    """Else an edit of one method or task would run again what used another."""
+    packages = {path.relative_to(LIBRARY / "carryover").parts[0] for path in closure(SCRIPT[name])}
+    assert not packages & {"methods", "tasks", "answers"}
+    assert not names(SCRIPT[name]) & {"hugging_face", "lora", "nli", "choice"}
 
 
 MODULES = sorted(path for package in ("carryover", "chapters") for path in (LIBRARY / package).rglob("*.py"))
