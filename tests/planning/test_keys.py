@@ -353,8 +353,11 @@ MODEL, ANSWERED = {"models": "gpt2"}, {"models": "gpt2", "answers": "choice"}
 PARTS = {
     "finetune": ANSWERED | {"methods": "lora"},
     "predict": ANSWERED | {"methods": "full"},
-    **dict.fromkeys(("tokens", "corpus"), {"tasks": "nli"}),
-    **dict.fromkeys(("parity", "generate", "models"), MODEL),
+    "tokens": {"tasks": "nli"},
+    "corpus": {"tasks": "nli"},
+    "parity": MODEL,
+    "generate": MODEL,
+    "models": MODEL,
 }
 
 
