@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import re
 import shutil
 import subprocess
 import sys
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -106,3 +109,19 @@ def test_every_fault_in_the_table_has_its_test():
     for row in rows:
         file, name = re.search(r"`(test_\w+\.py)::(test_\w+)` \|$", row).groups()
         assert f"def {name}(" in (next((PROJECT / "tests").rglob(file))).read_text(), row
+
+
+def test_rule_files_share_nothing_but_what_is_in_common():
+    """The order in which they are included does not matter, and a reader of one needs no other."""
+    files = [*PROJECT.glob("workflow/rules/*.smk"), *PROJECT.glob("workflow/chapters/*/rules.smk")]
+    common = next(path for path in files if path.name == "common.smk")
+    made, used = {}, {}
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        made[path] = set(re.findall(r"^(?:def )?([A-Za-z_]\w*)(?= = |\()", text, re.M))
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        named = [(token, after) for token, after in itertools.pairwise(tokens) if token.type == tokenize.NAME]
+        used[path] = {token.string for token, after in named if after.string not in ("=", ":")}
+    for path in files:
+        others = set().union(*(names for other, names in made.items() if other not in (path, common)))
+        assert not (others - made[path] - made[common]) & used[path], path

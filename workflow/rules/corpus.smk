@@ -11,9 +11,7 @@ def read_as(splits):
 
 def sources_of(splits):
     """The files that hold these splits: one archive, or a file each."""
-    return lambda wildcards: [
-        downloaded(name) for name in runs.source_names(config, wildcards.task, wildcards.language, splits)
-    ]
+    return lambda wildcards: [downloaded(name) for name in runs.source_names(config, wildcards.task, wildcards.language, splits)]
 
 
 CORPUS = f"{RESULTS}/corpus/{{task}}/{{language}}"

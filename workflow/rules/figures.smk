@@ -1,13 +1,4 @@
 # Every figure of the chapters as SVG, drawn from their tables alone, and the rows that it shows.
-LOOK = {"listed": LANGUAGES, "confidence": config["report"]["confidence"], "source": config["source_language"]}
-LOOK |= config["figures"]
-DRAWN = {
-    "figures": {name: chapter.functions(Figure) for name, chapter in CHAPTERS.items()},
-    "parts": parts({name: chapter.functions(Figure).values() for name, chapter in CHAPTERS.items()}),
-    "look": LOOK,
-}
-
-
 use rule job as figures with:
     input:
         tables=[table for name in CHAPTERS for table in tables_of(name)],

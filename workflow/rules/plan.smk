@@ -1,5 +1,4 @@
 # What every job costs, before any of the dear ones runs: from the config, the token counts and the rates of a machine.
-WORK = workload(config)
 FROM_ELSEWHERE = [name for name in runs.models_in_use(config) if name not in PRETRAINED]
 
 

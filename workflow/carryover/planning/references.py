@@ -83,12 +83,12 @@ def _not_needed(value: Mapping[str, Any], schema: Schema, where: str) -> Iterato
         yield from {name for names in cases.values() for name in names} - set(needed)
 
 
-def _check_neighbours(name: str, item: Any, schema: Schema, beside: Mapping[str, Any], place: Place) -> None:
+def _check_neighbours(name: str, item: Any, schema: Schema, neighbours: Mapping[str, Any], place: Place) -> None:
     where = ".".join((*place, name))
-    if (other := schema.get("x-at-most")) and other in beside and item > beside[other]:
-        raise BadInput(f"config: {where}: {item} is more than {other}, which is {beside[other]}")
-    if (other := schema.get("x-divides")) and other in beside and beside[other] % item:
-        raise BadInput(f"config: {where}: {item} does not divide {other}, which is {beside[other]}")
+    if (other := schema.get("x-at-most")) and other in neighbours and item > neighbours[other]:
+        raise BadInput(f"config: {where}: {item} is more than {other}, which is {neighbours[other]}")
+    if (other := schema.get("x-divides")) and other in neighbours and neighbours[other] % item:
+        raise BadInput(f"config: {where}: {item} does not divide {other}, which is {neighbours[other]}")
 
 
 def _values(value: Any, place: list[str]) -> Iterator[Any]:
