@@ -160,12 +160,15 @@ DECLARED = [os.path.relpath(FOLDER / name / FILE) for name in CHAPTERS]
 FIGURES = [(chapter, name) for chapter in CHAPTERS.values() for name in chapter.figures]
 MADE = []  # provenance of the chapters' own jobs, which the report lists
 WORK = workload(config)  # every job of the shared stages, and what it has to do
-LOOK = {"listed": LANGUAGES, "confidence": config["report"]["confidence"], "source": config["source_language"]}
-LOOK |= config["figures"]
-DRAWN = {
+DRAWN = {  # what the keys of figures and paper hold of the chapters' declarations
     "figures": {name: chapter.functions(Figure) for name, chapter in CHAPTERS.items()},
     "parts": parts({name: chapter.functions(Figure).values() for name, chapter in CHAPTERS.items()}),
-    "look": LOOK,
+    "look": {
+        "listed": LANGUAGES,
+        "confidence": config["report"]["confidence"],
+        "source": config["source_language"],
+        **config["figures"],
+    },
 }
 
 

@@ -6,14 +6,14 @@ use rule job as figures with:
     output:
         figures=[
             report(
-                f"{RESULTS}/{chapter.name}/figures/{name}.svg",
+                AT.figure(chapter.name, name),
                 caption=os.path.abspath(f"{RESULTS}/captions/{chapter.name}-{name}.rst"),  # the report's job writes it
                 category=chapter.title,
                 labels={"figure": name},
             )
             for chapter, name in FIGURES
         ],
-        data=[f"{RESULTS}/{chapter.name}/figures/{name}.csv" for chapter, name in FIGURES],
+        data=[AT.figure(chapter.name, name, "csv") for chapter, name in FIGURES],
         provenance=f"{RESULTS}/figures.provenance.json",
     log:
         f"{RESULTS}/logs/figures.log",

@@ -7,8 +7,8 @@ use rule job as report with:
     input:
         chapters=DECLARED,
         tables=[table for name in CHAPTERS for table in tables_of(name)],
-        figures=[f"{RESULTS}/{chapter.name}/figures/{name}.svg" for chapter, name in FIGURES],
-        data=[f"{RESULTS}/{chapter.name}/figures/{name}.csv" for chapter, name in FIGURES],
+        figures=[AT.figure(chapter.name, name) for chapter, name in FIGURES],
+        data=[AT.figure(chapter.name, name, "csv") for chapter, name in FIGURES],
         training=TRAINING_RECORDS,
         made=[
             *(AT.provenance(job["job"], fills_folder=job["work"] in FILLING) for job in PREPARED),
