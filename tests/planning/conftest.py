@@ -10,8 +10,8 @@ def least() -> dict:
         "study": "least",
         "languages": ["en"],
         "fetch": {"files": {name: {"path": name, "url": name} for name in ("xnli", "xnli_mt", "pretrain_text")}},
-        "corpus": {"train_languages": ["en"], "expected_rows": {"dev": 6}},
-        "tokenizer": {"source": "train"},
-        "models": {"toy": {"source": "pretrain"}},
-        "finetune": {"backbone": "toy", "runs": [{"variant": "baseline", "train": "en"}], "recipe": {"lr": 0.5}},
+        "tasks": {"nli": {"train_languages": ["en"], "expected_rows": {"dev": 6}}},
+        "tokenizers": {"bpe": {"source": "train"}},
+        "models": {"toy": {"source": "pretrain", "tokenizer": "bpe"}},
+        "finetune": {"model": "toy", "runs": [{"variant": "baseline", "train": "en"}], "recipe": {"lr": 0.5}},
     }

@@ -73,7 +73,7 @@ def test_defaults_are_filled_at_every_depth(least):
         {**least, "transfer": {}},
         SCHEMA,
     )
-    assert config["corpus"]["expected_rows"] == {"train": 392702, "dev": 6, "test": 5010}
+    assert config["tasks"]["nli"]["expected_rows"] == {"train": 392702, "dev": 6, "test": 5010}
     assert config["fetch"]["files"]["xnli"] == {"path": "xnli", "url": "xnli", "sha256": [], "first_use": False}
     assert config["pretrain"]["recipe"]["eps"] == 1e-6
     assert config["finetune"]["recipe"] == {
@@ -81,9 +81,9 @@ def test_defaults_are_filled_at_every_depth(least):
         **{"lr": 0.5, "view": "full", "method": "full"},
         "lora": {"rank": 8, "alpha": 16, "dropout": 0, "targets": None},
     }
-    assert config["finetune"]["runs"] == [{"variant": "baseline", "train": "en", "seeds": [0]}]
+    assert config["finetune"]["runs"] == [{"variant": "baseline", "train": "en", "seeds": [0], "model": None, "task": None}]
     assert config["transfer"]["fertility_groups"] == {"low": 2.0, "medium": 4.0}
-    assert config["tokens"]["template"] in config["tokens"]["templates"]
+    assert config["tasks"]["nli"]["template"] in config["tasks"]["nli"]["templates"]
 
 
 def test_variants_stay_what_they_change(changed):
@@ -113,10 +113,10 @@ def test_defaults_of_two_configs_are_not_one_object(changed):
     before = copy.deepcopy(SCHEMA)
     one, other = (resolve(changed("study", name), SCHEMA) for name in ("a", "b"))
     one["parity"]["tolerance"] = 0.5
-    one["tokens"]["templates"]["mine"] = "x"
+    one["tasks"]["nli"]["templates"]["mine"] = "x"
     one["pretrain"]["recipe"]["betas"].append(1)
     assert other["parity"]["tolerance"] == 1e-4
-    assert "mine" not in other["tokens"]["templates"]
+    assert "mine" not in other["tasks"]["nli"]["templates"]
     assert before == SCHEMA
 
 
@@ -124,8 +124,8 @@ def test_defaults_of_two_configs_are_not_one_object(changed):
     ("place", "unknown", "nearest"),
     [
         ("lenguages", "lenguages", "languages"),
-        ("corpus.detokenise", "corpus.detokenise", "detokenize"),
-        ("corpus.expected_rows.trian", "corpus.expected_rows.trian", "train"),
+        ("tasks.nli.detokenise", "tasks.nli.detokenise", "detokenize"),
+        ("tasks.nli.expected_rows.trian", "tasks.nli.expected_rows.trian", "train"),
         ("fetch.files.xnli.checksum256", "fetch.files.xnli.checksum256", None),
         ("fetch.files.xnli.sha_256", "fetch.files.xnli.sha_256", "sha256"),
         ("finetune.recipe.learning", "finetune.recipe.learning", None),
@@ -159,10 +159,10 @@ def test_unknown_keys_are_refused_with_the_nearest_name(changed, place, unknown,
         ("finetune.runs", []),
         ("finetune.runs.0.seeds", [0, 0]),
         ("finetune.runs.0.seeds", [-1]),
-        ("corpus.subset", 0),
-        ("corpus.subset", 1.5),
-        ("corpus.subset", True),
-        ("corpus.train_languages", ["en", "en"]),
+        ("tasks.nli.subset", 0),
+        ("tasks.nli.subset", 1.5),
+        ("tasks.nli.subset", True),
+        ("tasks.nli.train_languages", ["en", "en"]),
         ("languages", ["en", "English"]),
         ("languages", [False]),  # YAML reads `no`, Norwegian, as false
         ("study", "../elsewhere"),
@@ -171,9 +171,9 @@ def test_unknown_keys_are_refused_with_the_nearest_name(changed, place, unknown,
         ("fetch.files.xnli.path", "/xnli.zip"),
         ("fetch.files.xnli.path", "a/../../xnli.zip"),
         ("fetch.files.xnli.sha256", ["4BA1"]),
-        ("tokens.labels", ["0", "1"]),
-        ("tokens.labels", ["0", "1", "1"]),
-        ("tokens.max_length", 7),
+        ("tasks.nli.labels", ["0", "1"]),
+        ("tasks.nli.labels", ["0", "1", "1"]),
+        ("tasks.nli.max_length", 7),
         ("pretrain.held_out", 1.0),
         ("statistics.resamples", 10),
         ("report.confidence", 95),
@@ -187,7 +187,9 @@ def test_values_out_of_bounds_are_refused_with_their_place(changed, place, value
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("place", ["finetune.recipe.lr", "finetune.variants.lr_low.lr", "pretrain.recipe.eps", "corpus.subset"])
+@pytest.mark.parametrize(
+    "place", ["finetune.recipe.lr", "finetune.variants.lr_low.lr", "pretrain.recipe.eps", "tasks.nli.subset"]
+)
 def test_a_number_that_yaml_reads_as_text_is_explained(changed, place):
     value = yaml.safe_load("1e-4")
     assert value == "1e-4"
@@ -196,7 +198,7 @@ def test_a_number_that_yaml_reads_as_text_is_explained(changed, place):
 
 
 def test_a_missing_section_is_named(published):
-    for section in ("study", "languages", "fetch", "corpus", "tokenizer", "models", "finetune"):
+    for section in ("study", "languages", "fetch", "tokenizers", "tasks", "models", "finetune"):
         with pytest.raises(BadInput, match=section):
             resolve({name: value for name, value in published.items() if name != section}, SCHEMA)
 
@@ -211,19 +213,30 @@ def test_a_missing_section_is_named(published):
         ("finetune.runs.1.train", "nl", "finetune.runs.1.train.*'nl'"),
         ("finetune.sets.report", ["en", "nl"], "finetune.sets.report.*'nl'"),
         ("finetune.sets.en", ["en", "de"], "finetune.sets.en"),
-        ("finetune.backbone", "gtp2", "finetune.backbone.*'gtp2'.*gpt2"),
+        ("finetune.model", "gtp2", "finetune.model.*'gtp2'.*gpt2"),
         ("finetune.keep", ["baseline", "lr_hihg"], "finetune.keep.*'lr_hihg'.*lr_high"),
-        ("corpus.train_languages", ["en", "nl"], "corpus.train_languages.*'nl'"),
-        ("corpus.training", "xnli_tm", "corpus.training.*'xnli_tm'.*xnli_mt"),
-        ("corpus.evaluation", "xnly", "corpus.evaluation.*'xnly'.*xnli"),
-        ("tokens.template", "corse", "tokens.template.*'corse'.*course"),
-        ("tokenizer.merges", "gpt2_merge", "tokenizer.merges.*'gpt2_merge'.*gpt2_merges"),
+        ("tasks.nli.train_languages", ["en", "nl"], "tasks.nli.train_languages.*'nl'"),
+        ("tasks.nli.training", "xnli_tm", "tasks.nli.training.*'xnli_tm'.*xnli_mt"),
+        ("tasks.nli.evaluation", "xnly", "tasks.nli.evaluation.*'xnly'.*xnli"),
+        ("tasks.nli.template", "corse", "tasks.nli.template.*'corse'.*course"),
+        ("tokenizers.gpt2.merges", "gpt2_merge", "tokenizers.gpt2.merges.*'gpt2_merge'.*gpt2_merges"),
         ("pretrain.text", "pretrain_txt", "pretrain.text.*'pretrain_txt'.*pretrain_text"),
         ("predict.as_they_are", ["gpt3"], "predict.as_they_are.*'gpt3'.*gpt2"),
         ("generate.models", ["tony"], "generate.models.*'tony'.*toy"),
         ("models.gpt2.weights", "gpt2_weight", "models.gpt2.weights.*'gpt2_weight'.*gpt2_weights"),
         ("models.mine", {"source": "directory"}, "models.mine.*directory needs path"),
         ("models.mine", {"source": "fetch", "config": "gpt2_config"}, "models.mine.*fetch needs weights"),
+        (
+            "models.gpt2",
+            {"source": "directory", "path": "mine"},
+            "models.gpt2: source directory brings .*, and tokenizers has one",
+        ),
+        ("models.mine", {"source": "pretrain"}, "models.mine.*pretrain needs tokenizer"),
+        ("models.mine", {"source": "pretrain", "tokenizer": "gtp2"}, "models.mine.tokenizer.*'gtp2'.*gpt2"),
+        ("finetune.task", "nil", "finetune.task.*'nil'.*nli"),
+        ("finetune.runs.0.model", "gtp2", "finetune.runs.0.model.*'gtp2'.*gpt2"),
+        ("finetune.sets.all", ["en"], "finetune.sets.all: this name is built in"),
+        ("source_language", "nl", "source_language.*'nl'"),
     ],
 )
 def test_names_that_do_not_exist_are_refused(changed, place, value, told):
@@ -232,10 +245,10 @@ def test_names_that_do_not_exist_are_refused(changed, place, value, told):
 
 
 def test_files_of_a_tokeniser_that_is_trained_need_not_exist(changed):
-    config = changed("tokenizer", {"source": "train", "vocab": "nothing"})
-    assert resolve(config, SCHEMA)["tokenizer"]["vocab"] == "nothing"
-    config["tokenizer"]["text"] = "nothing"
-    with pytest.raises(BadInput, match=r"tokenizer\.text"):
+    config = changed("tokenizers.gpt2", {"source": "train", "vocab": "nothing"})
+    assert resolve(config, SCHEMA)["tokenizers"]["gpt2"]["vocab"] == "nothing"
+    config["tokenizers"]["gpt2"]["text"] = "nothing"
+    with pytest.raises(BadInput, match=r"tokenizers\.gpt2\.text"):
         resolve(config, SCHEMA)
 
 
@@ -256,8 +269,7 @@ def leaves(schema: dict, place: str = ""):
 PROPERTIES = {place: (inner, required) for place, inner, required in leaves(SCHEMA)}
 CHAPTERS = {"transfer"}  # a chapter is on where its section is there, so that it has no default
 DEPENDS_ON_THE_SOURCE = {"models.*.config", "models.*.weights", "models.*.path", "models.*.tokenizer"}  # tested above
-PARTS = {"tokenizers", "tasks", *(f"tasks.{name}" for name in SCHEMA["properties"]["tasks"]["properties"])}  # there or not
-PARTS = {"tokenizers", "tasks", *(f"tasks.{name}" for name in SCHEMA["properties"]["tasks"]["properties"])}
+PARTS = {*(f"tasks.{name}" for name in SCHEMA["properties"]["tasks"]["properties"])}  # there or not
 PARTS |= {path.parent.name for path in (WORKFLOW / "chapters").glob("*/schema.yaml")}  # there or not, and without a default
 
 
@@ -300,13 +312,16 @@ def place(path: str, value: object) -> dict:
 @pytest.mark.parametrize(
     ("overlay", "told"),
     [
-        (place("corpus.subset", 1), "corpus.subset: 1 is a single row; .* 1.0 means all"),
-        (place("corpus.subset", 2), "corpus.subset: 2 is out of bounds; .* at least that of the labels"),
-        (place("tokens.templates.mine", "Premise: {premise} Label:"), r"tokens.templates.mine: .*\{hypothesis\} exactly once"),
-        (place("tokens.templates.mine", "{hypothesis} Label:"), r"tokens.templates.mine: .*\{premise\} exactly once"),
-        (place("tokens.templates.mine", "{premise} {hypothesis} {label}"), r"tokens.templates.mine: .*not \{label\}"),
-        (place("tokens.templates.mine", "{premise {hypothesis}"), "tokens.templates.mine: not a template"),
-        (place("tokens.labels", [0, 1, 2]), "tokens.labels.0: 0 is not a text: write it in quotes"),
+        (place("tasks.nli.subset", 1), "tasks.nli.subset: 1 is a single row; .* 1.0 means all"),
+        (place("tasks.nli.subset", 2), "tasks.nli.subset: 2 is out of bounds; .* at least that of the labels"),
+        (
+            place("tasks.nli.templates.mine", "Premise: {premise} Label:"),
+            r"tasks.nli.templates.mine: .*\{hypothesis\} exactly once",
+        ),
+        (place("tasks.nli.templates.mine", "{hypothesis} Label:"), r"tasks.nli.templates.mine: .*\{premise\} exactly once"),
+        (place("tasks.nli.templates.mine", "{premise} {hypothesis} {label}"), r"tasks.nli.templates.mine: .*not \{label\}"),
+        (place("tasks.nli.templates.mine", "{premise {hypothesis}"), "tasks.nli.templates.mine: not a template"),
+        (place("tasks.nli.labels", [0, 1, 2]), "tasks.nli.labels.0: 0 is not a text: write it in quotes"),
         (place("languages", ["en", False]), "languages.1: False is not a text .*YAML reads yes, no"),
         (place("languages", "en"), r"languages: 'en' is not a list: write \[en\]"),
         (place("languages", ["en", "de", "en"]), "languages: 'en' stands in the list twice"),
@@ -342,5 +357,5 @@ def test_languages_of_regions_and_scripts_are_codes(published, language):
 def test_a_whole_number_with_a_point_is_a_whole_number(published):
     config = resolve(merged(published, place("finetune.recipe.batch_size", 4.0)), SCHEMA)
     assert type(config["finetune"]["recipe"]["batch_size"]) is int
-    config = resolve(merged(published, place("corpus.subset", 1.0)), SCHEMA)
-    assert type(config["corpus"]["subset"]) is float
+    config = resolve(merged(published, place("tasks.nli.subset", 1.0)), SCHEMA)
+    assert type(config["tasks"]["nli"]["subset"]) is float

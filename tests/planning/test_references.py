@@ -19,6 +19,7 @@ SCHEMA = {
         "kept": {"x-names": ["shapes"]},
         "sources": {
             "additionalProperties": {
+                "x-brings": {"source": {"file": "shapes"}},
                 "x-needs": {"source": {"file": ["path"], "made": ["seed", "colour"]}},
                 "properties": {"colour": {"x-names": ["colours"]}},
             }
@@ -59,6 +60,7 @@ def test_what_holds_is_taken():
         ({"sources": {"one": {"source": "file"}}}, "sources.one: source file needs path"),
         ({"sources": {"one": {"source": "made", "seed": None, "colour": "red"}}}, "sources.one: source made needs seed"),
         ({"sources": {"one": {"source": "made", "seed": 0, "colour": "blue"}}}, "sources.one.colour: unknown name 'blue'"),
+        ({"sources": {"round": {"source": "file", "path": "x"}}}, "sources.round: source file brings one of its own, and shapes"),
         ({"script": "Latn"}, r"script: unknown name 'Latn'; did you mean Latin\?; a script of the table"),
         ({"low": 2}, "low: 2 is more than high, which is 1"),
         ({"heads": 3}, "heads: 3 does not divide width, which is 8"),

@@ -82,7 +82,18 @@ def test_a_place_is_looked_up_through_references():
 
 
 KEYWORDS = {"x-radius", "x-runs", "x-also", "x-may", "x-other", "x-with", "x-when", "x-partial", "x-hint", "x-form"}
-KEYWORDS |= {"x-names", "x-names-also", "x-not-names", "x-not-names-also", "x-used-in", "x-needs", "x-at-most", "x-divides"}
+KEYWORDS |= {
+    "x-names",
+    "x-names-also",
+    "x-not-names",
+    "x-not-names-also",
+    "x-used-in",
+    "x-needs",
+    "x-brings",
+    "x-along",
+    "x-at-most",
+    "x-divides",
+}
 
 
 def keywords(value):

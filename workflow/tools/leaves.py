@@ -1,9 +1,9 @@
 """The leaves of a configuration: where each stands, which value to try in its place, and what the schema says it runs again.
 
-In the schema, `x-other` lists values that a leaf is changed to (the first that differs from the present one), `x-with`
-what must be changed along with it, `x-runs` names what runs again (rules, or names of `x-radius`, which are lists of such);
-a leaf without its own takes that of the section around it, `x-also` adds to it, and `x-may` what some places run only. A
-section with `x-when` is read only where the key beside it has this value.
+In the schema, `x-other` lists values that a leaf is changed to (the first that differs from the present one), `x-with` what of
+its neighbours must be changed along with it and `x-along` what of other sections. `x-runs` names what runs again (rules, or
+names of `x-radius`, which are lists of such); a leaf without its own takes that of the section around it, `x-also` adds to it,
+and `x-may` what some places run only. A section with `x-when` is read only where the key beside it has this value.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def change(config: dict[str, Any], leaf: Leaf) -> dict[str, Any]:
         above = leaf.path[:-1]
     for part in reversed(above):
         overlay = {part: overlay}
-    return overlay
+    return {**leaf.schema.get("x-along", {}), **overlay}
 
 
 def _at(value: Any, path: Iterable[str | int]) -> Any:

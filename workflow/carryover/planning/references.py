@@ -6,6 +6,7 @@
 - `x-used-in` (of a mapping): the places that choose of its entries: those that nobody chooses are not looked at;
 - `x-needs` (of a mapping): the keys that it needs by the value of one (`{source: {fetch: [weights], directory: [path]}}`);
   those that only other values need are not looked at;
+- `x-brings` (of a mapping): by the value of a key, the section in which no entry may have this one's name, since it brings one;
 - `x-at-most` (of a number): it is no larger than the key beside it of this name;
 - `x-divides` (of a number): the key beside it of this name is a multiple of it.
 """
@@ -61,6 +62,9 @@ def _check(value: Any, schema: Schema, root: Schema, place: Place, known: Callab
     for name in schema.get("x-not-names-also", ()):
         if name in value:
             raise BadInput(f"config: {where}.{name}: this name is built in; give it another")
+    for key, cases in schema.get("x-brings", {}).items():
+        if (section := cases.get(value.get(key))) and place[-1] in known(section):
+            raise BadInput(f"config: {where}: {key} {value[key]} brings one of its own, and {section} has one of this name too")
     skipped = set(_not_needed(value, schema, where))
     if "x-used-in" in schema:
         skipped |= set(value) - {name for user in schema["x-used-in"] for name in known(user)}
