@@ -7,8 +7,6 @@ from typing import Any
 
 from carryover.models.interface import LanguageModel
 
-WHOLE = True  # what it saves is a model directory, which needs no other
-
 
 def apply(model: LanguageModel, options: dict[str, Any]) -> None:
     """Lets all parameters train. It has no options."""

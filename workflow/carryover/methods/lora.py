@@ -22,7 +22,6 @@ from carryover.models.interface import LanguageModel
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
 
-WHOLE = False  # what it saves goes on top of the model that it was trained from
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PREFIX = "base_model.model."
 PART = "lora"  # the name of what is put into a layer
@@ -48,12 +47,13 @@ HARMLESS = {
 class LowRank(nn.Module):
     """The update of one layer: [..., d_in] to [..., d_out]. A is drawn as `nn.Linear` draws, B is 0."""
 
-    def __init__(self, inputs: int, outputs: int, rank: int, alpha: float, rate: float) -> None:
+    def __init__(self, layer: nn.Module, inputs: int, outputs: int, rank: int, alpha: float, rate: float) -> None:
         super().__init__()
         self.rank, self.alpha, self.rate = rank, alpha, rate
         self.lora_A = nn.Linear(inputs, rank, bias=False)
         self.lora_B = nn.Linear(rank, outputs, bias=False)
         nn.init.zeros_(self.lora_B.weight)
+        self.handle = layer.register_forward_hook(self.add)
 
     def forward(self, values: Tensor) -> Tensor:
         """What is added to the output of the layer."""
@@ -90,11 +90,11 @@ def save(model: LanguageModel, directory: Path) -> None:
     """Writes `adapter_config.json` and `adapter_model.safetensors`, each whole."""
     updates = _updates(model)
     any_update = next(iter(updates.values()))
-    tensors = {}
-    for name, update in updates.items():
-        for part in ("lora_A", "lora_B"):
-            weight = update.get_submodule(part).weight
-            tensors[f"{PREFIX}{name}.{part}.weight"] = weight.detach().float().cpu().contiguous()
+    tensors = {
+        f"{PREFIX}{name}.{label}": weight.detach().float().cpu().contiguous()
+        for name, update in updates.items()
+        for label, weight in update.named_parameters()
+    }
     files.write_bytes(directory / WEIGHTS, to_bytes(tensors, metadata={"format": "pt"}))
     ends = sorted({name.rsplit(".", 1)[-1] for name in updates})
     chosen = {name for name in model.linears() if any(_ends_in(name, end) for end in ends)}
@@ -142,12 +142,12 @@ def load(model: LanguageModel, directory: Path) -> None:
     for name, layer in layers.items():
         if name in names:
             update = _insert(layer, rank, alpha, rate)
-            for part in ("lora_A", "lora_B"):
-                weight, tensor = update.get_submodule(part).weight, stored.get(f"{PREFIX}{name}.{part}.weight")
+            for label, weight in update.named_parameters():
+                tensor = stored.get(f"{PREFIX}{name}.{label}")
                 if tensor is None or tensor.shape != weight.shape:
                     shape = None if tensor is None else tuple(tensor.shape)
                     raise BadInput(
-                        f"{directory / WEIGHTS}: {name}.{part} has shape {shape}, the model asks for {tuple(weight.shape)}"
+                        f"{directory / WEIGHTS}: {name}.{label} has shape {shape}, the model asks for {tuple(weight.shape)}"
                     )
                 with torch.no_grad():
                     weight.copy_(tensor)
@@ -158,21 +158,26 @@ def merge(model: LanguageModel) -> None:
     """Adds the updates to the weights of their layers, and takes them out: the model runs as fast as it did before."""
     for name, update in _updates(model).items():
         layer = model.linears()[name]
-        layer.weight += update.product() if isinstance(layer, nn.Linear) else update.product().T
+        _weight(layer).add_(update.product() if isinstance(layer, nn.Linear) else update.product().T)
         update.handle.remove()
         delattr(layer, PART)
 
 
 def _insert(layer: nn.Module, rank: int, alpha: float, rate: float) -> LowRank:
-    outputs, inputs = layer.weight.shape if isinstance(layer, nn.Linear) else layer.weight.T.shape
-    update = LowRank(inputs, outputs, rank, alpha, rate).to(layer.weight.device).train(layer.training)
+    weight = _weight(layer)
+    outputs, inputs = weight.shape if isinstance(layer, nn.Linear) else weight.T.shape
+    update = LowRank(layer, inputs, outputs, rank, alpha, rate).to(weight.device).train(layer.training)
     layer.add_module(PART, update)
-    update.handle = layer.register_forward_hook(update.add)
     return update
 
 
+def _weight(layer: nn.Module) -> nn.Parameter:
+    return layer.get_parameter("weight")
+
+
 def _updates(model: LanguageModel) -> dict[str, LowRank]:
-    return {name: getattr(layer, PART) for name, layer in model.linears().items() if hasattr(layer, PART)}
+    found = {name: dict(layer.named_children()).get(PART) for name, layer in model.linears().items()}
+    return {name: part for name, part in found.items() if isinstance(part, LowRank)}
 
 
 def _ends_in(name: str, target: str) -> bool:

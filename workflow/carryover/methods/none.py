@@ -7,8 +7,6 @@ from typing import Any
 
 from carryover.models.interface import LanguageModel
 
-WHOLE = True  # it saves nothing: what is evaluated is the model's own directory
-
 
 def apply(model: LanguageModel, options: dict[str, Any]) -> None:
     """Lets no parameter train. It has no options."""

@@ -4,6 +4,7 @@ three times the passes over the weights."""
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ class _DroppedAttention(torch.autograd.Function):
     over the features (Dao et al. 2022, appendix B)."""
 
     @staticmethod
-    def forward(ctx, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> Tensor:
         scale = 1 / math.sqrt(query.shape[-1])
         weights = torch.matmul(query * scale, key.mT).add_(mask)
         torch.softmax(weights, dim=-1, out=weights)
@@ -27,7 +28,7 @@ class _DroppedAttention(torch.autograd.Function):
         return output
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         query, key, value, weights, factors, output = ctx.saved_tensors
         value_grad = torch.matmul((weights * factors).mT, grad)
         scores_grad = torch.matmul(grad, value.mT).mul_(factors)

@@ -8,7 +8,7 @@ through the same code. Model directories are Hugging Face directories, read and 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -126,13 +126,13 @@ class GPT2Layer(nn.Module):
 class _Undrawn(TorchFunctionMode):
     """Leaves new weights as they are: to draw those of GPT-2 and read others in their place takes a second."""
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__module__", None) == "torch.nn.init":
             return kwargs["tensor"] if kwargs and "tensor" in kwargs else args[0]
         return func(*args, **(kwargs or {}))
 
 
-class GPTPreTrainedModel(LanguageModel):
+class GPTPreTrainedModel(LanguageModel[GPT2Cache]):
     """Initialisation, and reading and writing of Hugging Face model directories."""
 
     def __init__(self, config: GPT2Config) -> None:
@@ -146,8 +146,9 @@ class GPTPreTrainedModel(LanguageModel):
             nn.init.normal_(module.weight, std=self.config.initializer_range)
         elif isinstance(module, nn.LayerNorm):
             nn.init.ones_(module.weight)
-        if getattr(module, "bias", None) is not None:
-            nn.init.zeros_(module.bias)
+        bias = getattr(module, "bias", None)
+        if bias is not None:
+            nn.init.zeros_(bias)
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, dropout: float | None = None, weights: Path | None = None) -> Self:
@@ -211,6 +212,11 @@ class GPT2Model(GPTPreTrainedModel):
         self.layers = nn.ModuleList(GPT2Layer(config) for _ in range(config.n_layer))
         self.final_layer_norm = nn.LayerNorm(config.n_embd, eps=config.layer_norm_epsilon)
         self.apply(self.init_weights)
+
+    @property
+    def blocks(self) -> list[GPT2Layer]:
+        """The layers, as what they are."""
+        return cast(list[GPT2Layer], list(self.layers))
 
     def embed(self, ids: Tensor, positions: Tensor) -> Tensor:
         """Token ids and positions, both [N], to hidden states [N, D]."""
@@ -278,7 +284,7 @@ class GPT2Model(GPTPreTrainedModel):
         start, width = cache.width, cache.width + ids.shape[1]
         positions, mask = cache.extend(real)
         hidden = self.embed(ids, positions)
-        for layer, keys, values in zip(self.layers, cache.keys, cache.values, strict=True):
+        for layer, keys, values in zip(self.blocks, cache.keys, cache.values, strict=True):
             hidden = layer.forward_cached(hidden, keys[:, :, :width], values[:, :, :width], start, mask)
         return self.final_layer_norm(hidden[:, -1])
 
@@ -295,9 +301,10 @@ class GPT2Model(GPTPreTrainedModel):
 
     def encode_ends(self, hidden: Tensor, batch: Packed) -> Tensor:
         """`forward_ends` from embeddings [N, D] on."""
-        for layer in self.layers[:-1]:
+        *layers, last = self.blocks
+        for layer in layers:
             hidden = layer(hidden, batch.layout)
-        hidden = self.layers[-1].forward_ends(hidden, batch.layout, batch.ends, batch.ends_layout)
+        hidden = last.forward_ends(hidden, batch.layout, batch.ends, batch.ends_layout)
         return self.final_layer_norm(hidden)
 
     def hidden_state_to_token(self, hidden: Tensor) -> Tensor:

@@ -56,19 +56,16 @@ def attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
     grids = [layout.lay(part[0].transpose(0, 1).flatten(1)).unflatten(-1, (part.shape[1], -1)) for part in (query, key, value)]
     asked, keys, values = (grid.transpose(1, 2) for grid in grids)
-    options = {
-        "dropout_p": dropout,
-        "scale": scaling,
-        "is_causal": layout.mask is None,
-        "enable_gqa": len(key[0]) < len(query[0]),
-    }
-    context = F.scaled_dot_product_attention(asked, keys, values, layout.mask, **options)
+    causal, shared = layout.mask is None, key.shape[1] < query.shape[1]
+    context = F.scaled_dot_product_attention(
+        asked, keys, values, layout.mask, dropout_p=dropout, is_causal=causal, scale=scaling, enable_gqa=shared
+    )
     return layout.gather(context.transpose(1, 2).flatten(2)).unflatten(-1, (query.shape[1], -1))[None], None
 
 
-def mask_of(*arguments: Any, attention_mask: Tensor | None = None, **options: Any) -> Tensor | None:
+def mask_of(attention_mask: Tensor | None = None, **options: Any) -> Tensor | None:
     """No mask for packed batches, which alone come without `attention_mask`: `attend` takes that of their layout."""
-    return None if attention_mask is None else sdpa_mask(*arguments, attention_mask=attention_mask, **options)
+    return None if attention_mask is None else sdpa_mask(attention_mask=attention_mask, **options)
 
 
 AttentionInterface.register(PACKED, attend)
@@ -99,7 +96,7 @@ class _Counted(Layout):
         return super().gather(grid)
 
 
-class HuggingFaceModel(LanguageModel):
+class HuggingFaceModel(LanguageModel[HuggingFaceCache]):
     """A model of transformers. `packs`: whether its batches run without padding."""
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -217,7 +214,7 @@ def load(directory: str | Path, dropout: float | None = None) -> HuggingFaceMode
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # what it would report is checked below
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             directory,
             **rates,
             dtype=torch.float32,
@@ -230,6 +227,7 @@ def load(directory: str | Path, dropout: float | None = None) -> HuggingFaceMode
         raise BadInput(f"{directory}: transformers cannot load it ({' '.join(str(error).split())[:300]})") from error
     finally:
         logging.set_verbosity(verbosity)
+    model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise BadInput(f"{directory}: no tensor {missing[0]} ({len(missing)} missing); its weights would be drawn at random")
     return HuggingFaceModel(model).train()

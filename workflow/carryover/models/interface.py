@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Generic, Protocol, Self, TypeVar
 
 from torch import Tensor, nn
 
@@ -24,7 +24,10 @@ class Cache(Protocol):
         """The same for some of the rows, given by their places."""
 
 
-class LanguageModel(nn.Module, ABC):
+C = TypeVar("C", bound=Cache)
+
+
+class LanguageModel(nn.Module, ABC, Generic[C]):
     """A causal language model.
 
     N is the number of tokens in a packed batch, Q that of the tokens whose output is wanted, D the width and V the vocabulary.
@@ -54,11 +57,11 @@ class LanguageModel(nn.Module, ABC):
         """The mean of -log p(target) over all tokens of a batch, in nats. targets: [N], what comes after each."""
 
     @abstractmethod
-    def empty_cache(self, rows: int, room: int) -> Cache:
+    def empty_cache(self, rows: int, room: int) -> C:
         """Nothing read yet of a batch of so many rows, and room for so many columns."""
 
     @abstractmethod
-    def read(self, cache: Cache, ids: Tensor, real: Tensor) -> Tensor:
+    def read(self, cache: C, ids: Tensor, real: Tensor) -> Tensor:
         """Reads T more columns into the cache; returns the hidden state of the last one, [B, D].
 
         ids: [B, T], rows padded on the left, so that they all go on in the same column; real: [B, T], false where `ids` is

@@ -7,6 +7,8 @@ than all of its blocks.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,12 +20,12 @@ class _TiedLookup(torch.autograd.Function):
     """The rows' gradient is added where that of the matrix already lies."""
 
     @staticmethod
-    def forward(ctx, weight: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, weight: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
         ctx.save_for_backward(ids)
         return weight.index_select(0, ids), weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx, rows_grad: Tensor, weight_grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, rows_grad: Tensor, weight_grad: Tensor) -> tuple[Tensor, None]:
         (ids,) = ctx.saved_tensors
         return weight_grad.index_add_(0, ids, rows_grad), None
 
@@ -57,7 +59,7 @@ class _TiedCrossEntropy(torch.autograd.Function):
     """Works on chunks of rows; logits become their own gradient in place, so that each chunk is written once."""
 
     @staticmethod
-    def forward(ctx, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         total = hidden.new_zeros(())
         hidden_grad, weight_grad = torch.empty_like(hidden), torch.empty_like(weight) if ctx.needs_input_grad[1] else None
         share = 1 / len(hidden)
@@ -77,7 +79,7 @@ class _TiedCrossEntropy(torch.autograd.Function):
         return total * share
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor | None, None]:
         hidden_grad, weight_grad = ctx.saved_tensors
         # On a GPU the comparison would wait for the device, on a CPU the product is slow.
         if grad.device.type != "cpu" or grad != 1:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,12 +26,12 @@ class _Laid(torch.autograd.Function):
     """The gradient is that of the places that hold a token of their own."""
 
     @staticmethod
-    def forward(ctx, tokens: Tensor, places: Tensor, slots: Tensor) -> Tensor:
+    def forward(ctx: Any, tokens: Tensor, places: Tensor, slots: Tensor) -> Tensor:
         ctx.save_for_backward(slots)
         return tokens.index_select(0, places)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (slots,) = ctx.saved_tensors
         return grad.index_select(0, slots), None, None
 
@@ -71,6 +72,11 @@ class Layout:
         """[rows, width, C] back to [N, C]."""
         return grid.reshape(self.rows * self.width, -1).index_select(0, self.slots)
 
+    def to(self, device: torch.device) -> Layout:
+        """The same layout on another device."""
+        mask, shared = (None if part is None else move(part, device) for part in (self.mask, self.shared))
+        return Layout(self.rows, self.width, move(self.slots, device), mask, shared)
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -93,22 +99,21 @@ class Packed:
         """
         grid, asked = self.layout, self.ends_layout
         held = grid.places if grid.shared is None else grid.shared
-        seen = (asked.mask == 0).flatten(0, 2).index_select(0, asked.slots)  # [Q, width]
+        assert asked.mask is not None  # `pack` and `pack_trees` say of every query what it sees
+        seen = asked.mask.eq(0).flatten(0, 2).index_select(0, asked.slots)  # [Q, width]
         first = (~seen).to(torch.int8).sort(dim=1, stable=True).indices[:, : int(seen.sum(dim=1).max())]
         tokens = held.view(grid.rows, grid.width)[asked.slots // asked.width].gather(1, first)
         return tokens, seen.gather(1, first)
 
     def to(self, device: torch.device) -> Packed:
         """The same batch on another device."""
-        return Packed(*(move(part, device) for part in (self.ids, self.positions, self.layout, self.ends, self.ends_layout)))
+        ids, positions, ends = (move(part, device) for part in (self.ids, self.positions, self.ends))
+        return Packed(ids, positions, self.layout.to(device), ends, self.ends_layout.to(device))
 
 
-def move(part: Tensor | Layout, device: torch.device) -> Tensor | Layout:
-    """A tensor or a layout on another device. From pinned memory, so that nothing waits for a copy to a GPU."""
-    if isinstance(part, Tensor):
-        return part.to(device) if device.type == "cpu" else part.pin_memory().to(device, non_blocking=True)
-    mask, shared = (None if part is None else move(part, device) for part in (part.mask, part.shared))
-    return Layout(part.rows, part.width, move(part.slots, device), mask, shared)
+def move(part: Tensor, device: torch.device) -> Tensor:
+    """A tensor on another device. From pinned memory, so that nothing waits for a copy to a GPU."""
+    return part.to(device) if device.type == "cpu" else part.pin_memory().to(device, non_blocking=True)
 
 
 def pack(sequences: Sequence[np.ndarray]) -> Packed:

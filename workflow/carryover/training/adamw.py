@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -48,6 +48,12 @@ class AdamW(torch.optim.Optimizer):
             "eps_after_correction": eps_after_correction,
         }
         super().__init__(params, defaults)
+
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
@@ -92,8 +98,9 @@ class FusedAdamW:
     """
 
     def __init__(self, params: Iterable[Tensor], lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
-        group = {"params": list(params), "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
-        self.param_groups, self.steps = [group], 0
+        group: dict[str, Any] = {"params": list(params), "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        self.param_groups: list[dict[str, Any]] = [group]
+        self.steps = 0
         self.means = [torch.zeros_like(parameter) for parameter in group["params"]]
         self.squares = [torch.zeros_like(parameter) for parameter in group["params"]]
         self.counts = [torch.zeros((), device=parameter.device) for parameter in group["params"]]

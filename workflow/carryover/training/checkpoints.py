@@ -14,7 +14,7 @@ import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import torch
 
@@ -54,7 +54,7 @@ class Checkpoints:
         try:
             with files.whole(self.directory / f"update-{update:09d}.pt") as partial, partial.open("wb") as file:
                 summed = _Summed(file)
-                torch.save(state, summed)
+                torch.save(state, cast(BinaryIO, summed))
                 file.write(summed.digest())
             for old in self._newest_first()[KEPT:]:
                 old.unlink(missing_ok=True)
@@ -94,7 +94,8 @@ class _Summed:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        self.file, self.sum, self.error = file, hashlib.sha256(), None
+        self.file, self.sum = file, hashlib.sha256()
+        self.error: OSError | None = None
 
     def write(self, content: bytes) -> int:
         try:

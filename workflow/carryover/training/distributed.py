@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def shared_loss(model: nn.Module, loss_of: Loss) -> Loss:
 
 def _told_by_the_first(at_epoch_end: EndOfEpoch) -> EndOfEpoch:
     def facts() -> dict[str, Any]:
-        told = [at_epoch_end() if is_first() else None]
+        told = [at_epoch_end() if is_first() else {}]
         dist.broadcast_object_list(told)
         return told[0]
 
@@ -136,7 +137,7 @@ def _told_by_the_first(at_epoch_end: EndOfEpoch) -> EndOfEpoch:
 class SharedCheckpoints(Checkpoints):
     """Checkpoints that all processes load and the first one writes, with the random states of all."""
 
-    def __init__(self, directory, seconds_between: float, seed: int) -> None:
+    def __init__(self, directory: Path | None, seconds_between: float, seed: int) -> None:
         super().__init__(directory, seconds_between)
         self.seed, self._asked = seed, 0
 
@@ -208,8 +209,10 @@ def _launch(processes: int) -> None:
     running = subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+    assert running.stdin and running.stdout  # pipes
     try:
-        failed, others = "", []
+        failed = ""
+        others: list[str] = []
         for line in running.stdout:
             said = OURS.match(line)
             if said and said[1].startswith("error: "):

@@ -64,7 +64,7 @@ def split_recipe(recipe: Mapping[str, Any]) -> tuple[Recipe, float, dict[str, An
 
 def training_facts(model: nn.Module, data: Sequences, recipe: Recipe, seed: int, history: History) -> dict[str, Any]:
     """What a run saw and took: rows, examples, updates, tokens, losses, weights, seconds."""
-    examples = history.curve[-1]["examples"]
+    examples = int(history.curve[-1]["examples"])
     epochs, rest = divmod(examples, len(data))  # a limit on the updates can cut the last epoch
     last = epoch_order(len(data), seed, epochs, recipe, data.lengths)
     weights = list(model.parameters())

@@ -93,7 +93,8 @@ def train(
     optimizer = FusedAdamW(parameters, recipe.lr, recipe.betas, recipe.eps, recipe.weight_decay)
     per_epoch = math.ceil(rows / recipe.batch_size)
     total = min(per_epoch * recipe.epochs, recipe.max_updates or per_epoch * recipe.epochs)
-    history, update, best, window = History(), 0, None, []
+    history, update, best = History(), 0, None
+    window: list[Tensor] = []
     if state := checkpoints.load():
         update, best, window = _restore(state, model, optimizer, history, device)
     started = time.monotonic() - history.seconds
@@ -208,7 +209,15 @@ def _put_back(model: nn.Module, weights: dict[str, Tensor]) -> None:
         parameter.copy_(weights[name])
 
 
-def _state(model, optimizer, history, update, best, window, device) -> dict[str, Any]:
+def _state(
+    model: nn.Module,
+    optimizer: FusedAdamW,
+    history: History,
+    update: int,
+    best: dict[str, Tensor] | None,
+    window: list[Tensor],
+    device: torch.device,
+) -> dict[str, Any]:
     return {
         "model": {name: parameter.detach() for name, parameter in trained(model).items()},
         "optimizer": optimizer.state_dict(),
@@ -221,7 +230,9 @@ def _state(model, optimizer, history, update, best, window, device) -> dict[str,
     }
 
 
-def _restore(state, model, optimizer, history, device) -> tuple[int, dict | None, list[Tensor]]:
+def _restore(
+    state: dict[str, Any], model: nn.Module, optimizer: FusedAdamW, history: History, device: torch.device
+) -> tuple[int, dict[str, Tensor] | None, list[Tensor]]:
     _put_back(model, state["model"])
     optimizer.load_state_dict(state["optimizer"])
     torch.set_rng_state(state["random"])
