@@ -30,6 +30,7 @@ CONFIG = {
     "languages": LANGUAGES,
     "task": "nli",
     "source_language": "en",
+    "metrics": {"nli": ["accuracy"], "tagging": ["entity_f1", "accuracy"]},
     "primary_variant": "lr_high",
     "confidence": 0.95,
     "resamples": 500,
@@ -82,6 +83,15 @@ def write_predictions(place: Path, skill: dict[str, float | None], view: str, *s
         write_json(place / view / "provenance.json", provenance(12.5))
 
 
+def write_tags(path: Path, wrong: float) -> None:
+    """Sentences of three words with one entity, of which this share is not found."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sentence, target = np.repeat(np.arange(50), 3), np.tile(["B-PER", "I-PER", "O"], 50)
+    predicted = np.where(sentence < 50 * wrong, "O", target)
+    table = pd.DataFrame({"id": sentence, "cluster": sentence, "word": np.tile([0, 1, 2], 50), "target": target})
+    table.assign(predicted=predicted).to_parquet(path)
+
+
 def write_json(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
@@ -129,6 +139,9 @@ def write_study(root: Path) -> Path:
     for seed in (0, 1):
         place = study / f"predictions/toy/nli/full/lr_high/en/seed{seed}"
         write_predictions(place, {"en": 0.1, "es": 0.0, "de": 0.0, "ar": 0.0, "th": None}, "nli/shuffled", "lr_high", seed)
+    for language, wrong in (("en", 0.2), ("es", 0.6)):
+        write_tags(study / f"predictions/toy/tagging/full/lr_high/en/seed0/tagging/full/{language}.test.parquet", wrong)
+        write_tags(study / f"predictions/toy/none/none/none/none/seed0/tagging/full/{language}.test.parquet", 0.9)
     write_predictions(study / "predictions/toy/none/none/none/none/seed0", dict.fromkeys(LANGUAGES, 0.0), "nli/full", "none")
     write_fertility(study / "fertility/fertility.csv")
     figures = {"parameters": 6_800_000, "lines": 900, "tokens": 50_000, "updates": 675, "seconds": 20.0, "train_loss": 6.1}
@@ -234,7 +247,8 @@ def make_tables(study: Path, config: dict[str, object] = CONFIG) -> dict[str, pd
         "languages": [ROOT / "data/languages.csv"],
     }
     functions = CHAPTER.functions(Table)
-    config = config | {"tables": functions, "parts": parts({"transfer": functions.values()})}
+    metrics = {"metrics": sorted({name for names in CONFIG["metrics"].values() for name in names})}
+    config = config | {"tables": functions, "parts": parts({"transfer": functions.values()}) | metrics}
     run_script("transfer_tables", config, inputs, {"tables": tables_of(study)})
     return {path.stem: read_csv(path) for path in tables_of(study)}
 

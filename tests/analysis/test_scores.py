@@ -6,7 +6,7 @@ import pytest
 
 from answers import FULL, cell, choices, tags
 from carryover.analysis.comparison import HIGHER, NO_DIFFERENCE, compare, difference
-from carryover.analysis.scores import difference_table, score_table, task_metrics
+from carryover.analysis.scores import difference_table, score_table
 from carryover.analysis.study import Group, Study
 from carryover.metrics import accuracy, entity_f1, macro_f1
 from carryover.metrics.bootstrap import Settings
@@ -18,8 +18,7 @@ SETTINGS = Settings(0.95, 300, 0)
 LORA = FULL._replace(method="lora", variant="low_rank")
 TAGGER = System("toy", "tagging", "full", "baseline", "en")
 SKILL = {FULL: 0.8, LORA: 0.5, as_it_is("toy"): 0.35, FULL._replace(train="both"): 0.7, FULL._replace(variant="other"): 0.8}
-MODULES = {"accuracy": accuracy, "macro_f1": macro_f1, "entity_f1": entity_f1}
-METRICS = task_metrics({"nli": ["accuracy", "macro_f1"], "tagging": ["entity_f1"]}, MODULES)
+METRICS = {"nli": {"accuracy": accuracy, "macro_f1": macro_f1}, "tagging": {"entity_f1": entity_f1}}
 
 
 def answers(skill: float, *stream: int) -> pd.DataFrame:

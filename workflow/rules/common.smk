@@ -178,9 +178,11 @@ def tables_of(chapter):
 
 
 def functions_of(chapter):
-    """What the key of a chapter's tables holds of its declaration: the function of each table."""
+    """What the key of a chapter's tables holds of its declaration: the function of each table; and the metrics of the tasks."""
     functions = CHAPTERS[chapter].functions(Table)
-    return {"tables": functions, "parts": parts({chapter: functions.values()})}
+    metrics = {task: runs.metrics_of(config, task) for task in sorted({task for _, task, _ in PREDICTIONS})}
+    names = sorted({name for names in metrics.values() for name in names})
+    return {"tables": functions, "metrics": metrics, "parts": parts({chapter: functions.values()}) | {"metrics": names}}
 
 
 def files_of_run(run):

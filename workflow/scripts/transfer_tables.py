@@ -4,12 +4,14 @@ from carryover.analysis import predictions, records
 from carryover.analysis.published import read_published
 from carryover.data.xnli import LABEL_NAMES
 from carryover.reporting.chapter_tables import write_tables
+from carryover.runtime import parts
 from carryover.runtime.job import Job, run_job
 from chapters.transfer.sources import Records, TransferStudy
 
 
 def work(job: Job) -> None:
     config = job.config
+    modules = parts.load(config["parts"])
     known = records.read_csv(job.input("languages"))
     named = ("corpus", "tokens", "parity", "proposal", "generations")
     read = {name: [records.read_json(path) for path in job.inputs[name]] for name in named}
@@ -31,6 +33,7 @@ def work(job: Job) -> None:
             pretraining_curves=curves,
             finetuning_curves=records.read_curves(job.inputs["curves"]),
         ),
+        metrics={task: {name: modules[f"metrics.{name}"] for name in names} for task, names in config["metrics"].items()},
         scripts=dict(zip(known["language"], known["script"], strict=True)),
     )
     write_tables(job, study)

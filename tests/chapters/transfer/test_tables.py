@@ -64,8 +64,23 @@ def test_accuracy_is_what_the_predictions_say(study, made):
 
 
 def test_every_prediction_file_has_its_row(study, made):
-    assert len(made["accuracy"]) == len(list(study.glob("predictions/**/*.parquet")))
+    assert len(made["accuracy"]) == len(list(study.glob("predictions/*/*/*/*/*/*/nli/*/*.parquet")))
+    tagging = len(list(study.glob("predictions/*/*/*/*/*/*/tagging/*/*.parquet")))
+    assert made["scores"].groupby("task").size().to_dict() == {"nli": len(made["accuracy"]), "tagging": 2 * tagging}
     assert set(made) == set(CHAPTER.tables)
+
+
+def test_every_task_is_scored_by_its_own_metrics(made):
+    """Entities of which a share is not found; nothing is predicted wrongly beside them."""
+    found = one(made["scores"], task="tagging", method="full", language="es", metric="entity_f1")
+    assert found["value"] == pytest.approx(2 * 0.4 / 1.4) and (found["n"], found["clusters"]) == (150, 50)
+    gain = one(made["score_differences"], task="tagging", language="es", metric="accuracy")
+    assert gain["finding"] == "higher" and gain["difference"] == pytest.approx((0.9 - 0.6) * 2 / 3, abs=1e-5)
+    nli = made["score_differences"][made["score_differences"]["task"] == "nli"]
+    assert set(nli.loc[nli["variant"] == "baseline", "other"]) == {"toy/nli/full/lr_high/en"}
+    same = one(made["accuracy"], method="full", variant="lr_high", train="es", split="test", language="es")
+    twin = one(made["scores"], system="toy/nli/full/lr_high/es", split="test", language="es")
+    assert twin[["value", "low", "high"]].tolist() == same[["accuracy", "low", "high"]].tolist()
 
 
 def test_verdicts_follow_the_tests(made):

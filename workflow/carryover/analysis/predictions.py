@@ -8,11 +8,11 @@ have a row a word, with `predicted`; a text's likelihood is `nats`, `tokens` and
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -24,14 +24,15 @@ from carryover.runtime.errors import BadInput
 CANDIDATE = "logp_"  # columns of a choice, numbered from 0
 
 
-class Sums(Protocol):
+@runtime_checkable
+class Sums(Hashable, Protocol):
     """A metric that is a value of sums over rows: a module of `carryover.metrics`."""
 
     def sums(self, rows: pd.DataFrame) -> np.ndarray: ...
     def value(self, sums: np.ndarray) -> np.ndarray: ...
 
 
-class Statistic(Protocol):
+class Statistic(Hashable, Protocol):
     """A metric without sums, such as a rank correlation, of the rows of one seed."""
 
     def statistic(self, rows: pd.DataFrame) -> float: ...
@@ -144,7 +145,7 @@ def sums(cell: Cell, metric: Sums) -> np.ndarray:
 
 def values(cell: Cell, metric: Metric) -> np.ndarray:
     """The metric of each seed, [S]."""
-    if hasattr(metric, "sums"):
+    if isinstance(metric, Sums):
         return metric.value(sums(cell, metric).sum(axis=1))
     return np.array([metric.statistic(cell.rows(seed)) for seed in range(len(cell.seeds))])
 
@@ -153,7 +154,7 @@ def values(cell: Cell, metric: Metric) -> np.ndarray:
 def resampled(cell: Cell, metric: Metric, settings: Settings) -> np.ndarray:
     """The metric in each bootstrap resample, [R], over clusters and, where there are several, seeds."""
     stream = zlib.crc32(cell.system.name.encode())  # systems draw their seeds independently of each other
-    if hasattr(metric, "sums"):
+    if isinstance(metric, Sums):
         return resampled_values(sums(cell, metric), metric.value, settings, stream)
     tables = [cell.rows(seed) for seed in range(len(cell.seeds))]
 

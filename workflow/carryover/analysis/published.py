@@ -64,7 +64,7 @@ def expected_english(published: Published) -> tuple[float, float, int, int]:
     return float(runs["test_accuracy"].min()), float(runs["test_accuracy"].max()), len(runs), rows
 
 
-def value(table: pd.DataFrame, column: str, **where: Any) -> float | str | None:
+def value(table: pd.DataFrame, column: str, **where: Any) -> Any:
     """The value of a column in the first row of which all this holds, or None."""
     for name, wanted in where.items():
         table = table[table[name] == wanted]
@@ -118,7 +118,7 @@ def mean_improvement(published: Published) -> pd.Series:
 
 def _rows(text: object) -> int:
     """The number of training rows, which a remark may follow."""
-    return int(re.match(r"\d+", str(text))[0])
+    return int(re.findall(r"^\d+", str(text))[0])
 
 
 def own_model(published: Published, language: str) -> tuple[float | None, int | None]:

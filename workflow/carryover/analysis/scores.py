@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -49,11 +49,6 @@ def difference_table(
             judge_differences(family, settings, PAIRED)
             rows += family
     return pd.DataFrame(rows, columns=DIFFERENCES)
-
-
-def task_metrics(tasks: Mapping[str, Iterable[str]], modules: Mapping[str, Metric]) -> Metrics:
-    """The metrics of each task, from their names and the modules of these names."""
-    return {task: {name: modules[name] for name in names} for task, names in tasks.items()}
 
 
 def _difference(first: Cell, second: Cell, name: str, metric: Metric, settings: Settings, comparisons: int) -> dict[str, Any]:

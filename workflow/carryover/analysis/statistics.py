@@ -6,6 +6,7 @@ Accuracies and probabilities are fractions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,16 +45,16 @@ def clustered_p(sums: np.ndarray, rows: np.ndarray, chance: float) -> float:
     return float(stats.t.sf(excess / np.sqrt(variance), count - 1))
 
 
-def holm(p_values: np.ndarray) -> np.ndarray:
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm's correction over one family [k]; NaN (no test) stays NaN and does not count.
 
     As statsmodels' `multipletests` computes it, which collects garbage at every call (50 ms).
     """
-    p_values = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full(p_values.shape, np.nan)
-    tested = np.flatnonzero(np.isfinite(p_values))
-    order = tested[np.argsort(p_values[tested])]
-    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1)), 1)
+    values = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full(values.shape, np.nan)
+    tested = np.flatnonzero(np.isfinite(values))
+    order = tested[np.argsort(values[tested])]
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(order), 0, -1)), 1)
     return adjusted
 
 
@@ -94,7 +95,7 @@ def spearman(x: np.ndarray, y: np.ndarray, settings: Settings) -> Correlation:
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     if len(x) < 4 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Correlation(*[float("nan")] * 4, len(x))
+        return Correlation(np.nan, np.nan, np.nan, np.nan, len(x))
     rng, resamples = np.random.default_rng(settings.seed), settings.resamples
     ranks_x, ranks_y = stats.rankdata(x), stats.rankdata(y)
     rho = float(_correlations(ranks_x[None], ranks_y[None])[0])

@@ -149,6 +149,13 @@ def answer_files(task: str) -> list[str]:
     return list(_constant(f"answers/{answer_of(task)}.py", "FILES"))
 
 
+def metrics_of(config: Config, task: str) -> list[str]:
+    """The metrics of a task, modules of `carryover.metrics`: those of its module that have a meaning under its options."""
+    options = config["tasks"][task]
+    named = _constant(f"tasks/{task}.py", "METRICS")
+    return [name for name, needed in named.items() if needed.items() <= options.items()]
+
+
 def _constant(module: str, name: str) -> Any:
     """A constant of a module of the library, read from its source: the modules themselves import PyTorch."""
     for node in ast.parse((LIBRARY / module).read_bytes()).body:

@@ -52,6 +52,11 @@ def _percent_interval(row: Row, column: str, words: Words) -> Cell:
     return f"{words.percent(row[column])} [{words.ends(row, f'{column}_low', f'{column}_high')}]", row[column]
 
 
+def _value(row: Row, column: str, words: Words) -> Cell:
+    """A number of any unit with its interval in `low` and `high`."""
+    return f"{significant(row[column])} [{significant(row['low'])} to {significant(row['high'])}]", row[column]
+
+
 def _rho(row: Row, column: str, words: Words) -> Cell:
     return signed(f"{row[column]:.2f} [{row['low']:.2f} to {row['high']:.2f}]"), row[column]
 
@@ -87,6 +92,7 @@ KINDS: dict[str, Callable[[Row, str, Words], Cell]] = {
     "difference": _difference,
     "offset": _offset,
     "percent_interval": _percent_interval,
+    "value": _value,
     "rho": _rho,
     "per_word": _measure("word"),
     "premium": _measure("premium"),

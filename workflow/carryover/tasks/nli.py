@@ -17,7 +17,7 @@ from carryover.data import prompts, xnli
 from carryover.data.subsets import take_subset
 
 ANSWER = "choice"
-METRICS = ("accuracy",)
+METRICS: dict[str, dict[str, str]] = {"accuracy": {}}  # each with the options under which it has a meaning
 VIEWS = ("full", "hypothesis", "shuffled")
 FIELDS = ("premise", "hypothesis")
 

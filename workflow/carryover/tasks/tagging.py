@@ -20,7 +20,7 @@ from carryover.data.subsets import take_subset
 from carryover.runtime.errors import BadInput
 
 ANSWER = "tags"
-METRICS = ("entity_f1", "accuracy", "macro_f1")  # the first of IOB2 alone
+METRICS = {"entity_f1": {"scheme": "iob2"}, "accuracy": {}, "macro_f1": {}}  # each with the options under which it has a meaning
 VIEWS = ("full",)
 FIELDS = ("words",)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from carryover.analysis.scores import Metrics
 from carryover.analysis.study import Study
 
 
@@ -25,7 +26,8 @@ class Records(NamedTuple):
 
 @dataclass(frozen=True)
 class TransferStudy(Study):
-    """The study, with the records of its stages, and the script that each language is written in."""
+    """The study, with the records of its stages, the metrics of each task, and the script that each language is written in."""
 
     records: Records
+    metrics: Metrics
     scripts: dict[str, str]
