@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from carryover.planning.keys import closure
-from study_runner import clone, planned, snakemake
+from study_runner import PROJECT, clone, planned, snakemake
 from tools.blast import LEFT_OUT, unfounded
 from tools.listing import Listed, read_jobs
 
@@ -125,6 +125,62 @@ def test_an_edit_of_a_module_runs_the_rules_that_import_it(project, module, old,
     changed = {job.command.split()[1] for job in jobs if job.key != before[job.outputs].key}
     assert changed and changed <= importing
     assert list(unfounded(jobs, before)) == []  # the others read what these make
+
+
+# What runs again from where a stage's results change, to the report.
+PAGE = {"report"}
+DRAWN = {"figures"} | PAGE
+TABLES = {"transfer_tables"} | DRAWN
+STATISTICS = {"select"} | TABLES
+SCORED = {"predict"} | STATISTICS
+FINETUNED = {"finetune"} | SCORED
+PRETRAINED = {"pretrain", "parity", "generate"} | FINETUNED
+TOKENS = {"tokens_evaluation", "tokens_training", "fertility", "plan"} | FINETUNED
+CORPUS = {"corpus_evaluation", "corpus_training"} | TOKENS
+
+BLAST_OF_AN_EDIT = {
+    "carryover/runtime/heartbeat.py": set(),  # what surrounds a job is in no key
+    "carryover/runtime/job.py": set(),
+    "carryover/planning/costs.py": {"plan"} | PAGE,
+    "carryover/data/fertility.py": {"fertility"} | STATISTICS,
+    "carryover/data/tokenizer.py": {"tokenizer"} | TOKENS | PRETRAINED,
+    "carryover/data/xnli.py": CORPUS,
+    "carryover/models/packing.py": PRETRAINED,
+    "carryover/models/hugging_face.py": set(),  # a model that this study does not have
+    "carryover/methods/lora.py": set(),  # a method that no run of this study has
+    "carryover/tasks/nli.py": CORPUS,
+    "carryover/tasks/tagging.py": set(),  # a task that this study does not have
+    "carryover/answers/choice.py": FINETUNED,
+    "carryover/metrics/bootstrap.py": STATISTICS,
+    "carryover/metrics/chrf.py": set(),  # a metric that no task of this study has
+    "carryover/training/pretraining.py": PRETRAINED,
+    "carryover/training/finetuning.py": FINETUNED,
+    "carryover/evaluation/parity.py": {"parity"} | TABLES,
+    "carryover/analysis/selection.py": STATISTICS,
+    "carryover/reporting/page.py": PAGE,
+    "carryover/reporting/style.py": DRAWN,
+    "carryover/reporting/latex.py": set(),  # the paper is made when it is asked for
+    "chapters/transfer/tables.py": TABLES,
+    "chapters/transfer/figures.py": DRAWN,
+    "chapters/transfer/sentences.py": PAGE,
+}
+
+
+@pytest.mark.parametrize("module", BLAST_OF_AN_EDIT)
+def test_an_edit_runs_the_declared_rules_and_no_other(project, module):
+    path = project / "workflow" / module
+    original = path.read_text(encoding="utf-8")
+    try:
+        path.write_text(f"{original}\n\nEDITED = True\n", encoding="utf-8")
+        assert {job.family for job in jobs_of(project)} == BLAST_OF_AN_EDIT[module]
+    finally:
+        path.write_text(original, encoding="utf-8")
+
+
+def test_every_package_has_an_edit_of_its_own():
+    root = PROJECT / "workflow"
+    packages = {path.parent.relative_to(root).as_posix() for path in root.glob("*/*/__init__.py")}
+    assert packages == {module.rpartition("/")[0] for module in BLAST_OF_AN_EDIT}
 
 
 def test_adding_and_removing_a_language_or_a_seed_trains_nothing_that_is_there(project):
