@@ -61,7 +61,7 @@ def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, r
     2023) is the tokens of a language over those of English for the same sentences; only dev has it, where the ids are
     the same.
     """
-    measured: list[dict[str, Any]] = []
+    measured = []
     tokens: dict[tuple[str, str], np.ndarray] = {}
     for (language, text), table in tables.items():
         table = table.head(rows) if text == "train" else table
@@ -69,7 +69,13 @@ def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, r
         by_row = {name: each.reshape(2, -1).sum(axis=0) for name, each in counted.items()}
         tokens[language, text] = by_row["tokens"]
         error = ratio_error(by_row["tokens"], by_row["words"], table["cluster"].to_numpy())
-        row = {"language": language, "text": text, "rows": len(table), **_ratios(counted), "tokens_per_word_se": error}
+        row: dict[str, Any] = {
+            "language": language,
+            "text": text,
+            "rows": len(table),
+            **_ratios(counted),
+            "tokens_per_word_se": error,
+        }
         measured.append(row | {"token_premium": float("nan"), "token_premium_se": float("nan")})
     english = tables.get((source, "dev"))
     for row in measured:

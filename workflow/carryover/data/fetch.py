@@ -138,7 +138,7 @@ def _download(url: str, partial: Path) -> None:
                 _receive(response, partial, have if resumed else 0)
                 return
         except requests.HTTPError as error:
-            raise BadInput(f"cannot fetch {url}: {error.response.status_code} {error.response.reason}; {remedy()}") from error
+            raise BadInput(f"cannot fetch {url}: {response.status_code} {response.reason}; {remedy()}") from error
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             problem = type(error).__name__
             if (partial.stat().st_size if partial.exists() else 0) <= have:

@@ -18,6 +18,7 @@ import itertools
 import multiprocessing
 import re
 import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from multiprocessing.connection import Connection
@@ -218,7 +219,9 @@ def _send_training_texts(connection: Connection, groups: list[Group], frames: di
     connection.send({language: _tsv([header, *_training_rows(groups, frames, source)]) for language, source in sources.items()})
 
 
-def _eval_rows(directory, split, language, groups, frames, sources):
+def _eval_rows(
+    directory: Path, split: str, language: str, groups: dict[str, list[Group]], frames: dict, sources: dict[str, Sources]
+) -> Iterator[tuple[str, ...]]:
     core = load_core(directory, language)
     chosen = core[:CORE_DEV] if split == "dev" else core[CORE_DEV:]
     pairs = [(item["premise"], {label: item[label] for label in LABELS}, "handwritten") for item in chosen]
@@ -233,7 +236,7 @@ def _eval_rows(directory, split, language, groups, frames, sources):
             yield language, label, premise, hypotheses[label], str(prompt), str(3 * (prompt - 1) + k + 1), genre
 
 
-def _training_rows(groups, frames, source):
+def _training_rows(groups: list[Group], frames: dict, source: Sources) -> list[tuple[str, ...]]:
     rows = []
     for number, group in enumerate(groups):
         premise, hypotheses = render(group, frames[group.frame], source)
@@ -244,7 +247,7 @@ def _training_rows(groups, frames, source):
     return [row for _, row in sorted(rows)]
 
 
-def _pretraining_text(directory, groups, frames, english) -> bytes:
+def _pretraining_text(directory: Path, groups: list[Group], frames: dict, english: Sources) -> bytes:
     """English prose, then lines of training sentences: what the tokeniser and the toy model are given."""
     lines = [
         line.strip()
@@ -262,7 +265,7 @@ def _pretraining_text(directory, groups, frames, english) -> bytes:
     return ("\n".join(sorted(lines, key=lambda line: _rank("line", line))) + "\n").encode()
 
 
-def _tsv(rows) -> bytes:
+def _tsv(rows: Iterable[tuple[str, ...]]) -> bytes:
     buffer = io.StringIO()
     for row in rows:
         buffer.write("\t".join(row) + "\n")

@@ -39,7 +39,8 @@ def read_sentences(
     unusable: list[tuple[int, str]] = []
     words: list[str] = []
     targets: list[str] = []
-    count, bad = 0, None
+    count = 0
+    bad: tuple[int, str] | None = None
 
     def end_sentence() -> None:
         nonlocal words, targets, count, bad

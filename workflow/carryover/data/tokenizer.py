@@ -43,9 +43,9 @@ def train_bpe(text: Path, vocabulary: int) -> Tokenizer:
 def read_lines(text: Path) -> list[str]:
     """The non-empty lines of a UTF-8 file, ended by `\\n`, stripped. Raises BadInput naming the first bad line."""
     lines = []
-    for number, line in enumerate(text.read_bytes().split(b"\n"), start=1):
+    for number, content in enumerate(text.read_bytes().split(b"\n"), start=1):
         try:
-            line = line.decode("utf-8").strip()
+            line = content.decode("utf-8").strip()
         except UnicodeDecodeError as error:
             raise BadInput(f"{text}, line {number}: not UTF-8 ({error.reason})") from error
         if line:

@@ -160,7 +160,11 @@ def _constant(module: str, name: str) -> Any:
     """A constant of a module of the library, read from its source: the modules themselves import PyTorch."""
     for node in ast.parse((LIBRARY / module).read_bytes()).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if isinstance(node, ast.Assign | ast.AnnAssign) and name in [getattr(target, "id", "") for target in targets]:
+        if (
+            isinstance(node, ast.Assign | ast.AnnAssign)
+            and node.value
+            and name in [getattr(target, "id", "") for target in targets]
+        ):
             return ast.literal_eval(node.value)
     raise BadInput(f"workflow/carryover/{module}: says nothing of {name}")
 

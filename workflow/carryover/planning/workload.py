@@ -64,7 +64,7 @@ def _preparing(config: Config) -> list[Job]:
         if name in config["tokenizers"]:
             jobs.append({"job": f"tokenizers/{name}", "work": "tokenizer"})
     for task in runs.tasks_in_use(config):
-        read = [(language, "evaluation", SPLITS) for language in config["languages"]]
+        read: list[tuple[str, str, tuple[str, ...]]] = [(language, "evaluation", SPLITS) for language in config["languages"]]
         read += [(language, "training", runs.TRAINING) for language in runs.languages_with_training_text(config, task)]
         for language, half, splits in read:
             name = f"corpus/{task}/{language}.{half}"
