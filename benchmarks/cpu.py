@@ -158,7 +158,9 @@ def start_up(source: Source, size: Size, scratch: Path) -> Check:
     model_of(size.model, 0.1).save_pretrained(scratch / "model")
     source.train.save(scratch / "train.safetensors")
     recipe = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(RECIPE).items()}
-    config = {"recipe": {**recipe, "dropout": 0.1, "view": "full"}, "languages": ["en"], "seed": 0, "threads": 2}
+    recipe |= {"method": "full", "dropout": 0.1, "view": "full"}
+    parts = {"models": "gpt2", "methods": "full", "answers": "choice"}
+    config = {"parts": parts, "recipe": recipe, "languages": ["en"], "seed": 0, "threads": 2}
     arguments = ["--key", json.dumps({"config": config}), "--scratch", str(scratch / "unfinished")]
     arguments += ["--inputs", *(str(scratch / name) for name in ("model/config.json", "train.safetensors", "train.safetensors"))]
     arguments += ["--input-names", str({"model": (0, None), "train": (1, None), "dev": (2, None)})]

@@ -17,7 +17,7 @@ from carryover.planning.schema import load_schema
 from carryover.tasks import nli
 
 ROOT = Path(__file__).resolve().parents[1]
-DEFAULTS = load_schema()["properties"]["tokens"]["properties"]
+DEFAULTS = load_schema()["properties"]["tasks"]["properties"]["nli"]["properties"]
 LANGUAGES = ["en", "de", "fr", "es", "el", "bg", "ru", "hi", "ur", "tr", "ar", "vi", "th", "zh", "sw"]
 TEMPLATE, LABELS = DEFAULTS["templates"]["default"]["course"], DEFAULTS["labels"]["default"]
 

@@ -81,7 +81,7 @@ def evaluate(model: PlainGPT2, data: XNLIDataset, tokenizer: Tokenizer, labels: 
     for row in range(len(data)):
         ids = torch.from_numpy(data.sequence(row).astype(np.int64))[None].to(device)
         answer = model(ids, torch.ones_like(ids))[0, -1].argmax()
-        right += tokenizer.decode([int(answer)]).strip() == labels[data.labels[row]]
+        right += tokenizer.decode([int(answer)]).strip() == labels[data.targets[row]]
     return right
 
 

@@ -35,7 +35,7 @@ def overlay(models: int, methods: int, seeds: int) -> dict[str, Any]:
     }
     runs = [{"variant": name, "train": language, "seeds": list(range(seeds))} for name in variants for language in LANGUAGES]
     finetune = {"variants": variants, "runs": runs, "primary_variant": next(iter(variants))}
-    return {"study": "scale", "corpus": {"train_languages": LANGUAGES}, "finetune": finetune}
+    return {"study": "scale", "tasks": {"nli": {"train_languages": LANGUAGES}}, "finetune": finetune}
 
 
 def plan(directory: Path, study: Path) -> dict[str, float]:

@@ -11,6 +11,7 @@ import torch
 from carryover.data.prompts import XNLIDataset
 from carryover.models.gpt2 import GPT2Config, GPT2Model
 from carryover.training.loop import Recipe
+from study_runner import finished_mini
 
 SMALL = {"vocab_size": 97, "n_positions": 48, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": 56, "eos_token_id": 96}
 
@@ -30,6 +31,15 @@ def mirror() -> Path:
     if not MIRROR:
         pytest.skip("CARRYOVER_MIRROR is not set: no published files to read")
     return Path(MIRROR)
+
+
+@pytest.fixture(scope="module")
+def mini_study(tmp_path_factory) -> Path:
+    """A project of the file's own in which the mini study has run to its end: made once in a session, whatever its processes."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "mini-study"
+    shared.mkdir(exist_ok=True)
+    return finished_mini(shared, tmp_path_factory.mktemp("mini") / "carryover")
 
 
 @pytest.fixture(scope="session")

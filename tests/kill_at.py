@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from carryover.answers import choice
 from carryover.models import gpt2
 from carryover.runtime import files, signals
 from carryover.training import checkpoints, loop, pretraining
@@ -65,7 +66,7 @@ def half_written(reached: Callable[[], None]) -> None:
 PLACES = {
     "update": lambda reached: before(loop, "learning_rate", reached),
     "backward": lambda reached: before(torch.Tensor, "backward", reached),
-    "evaluation": lambda reached: (before(loop, "score", reached), before(pretraining, "validation_loss", reached)),
+    "evaluation": lambda reached: (before(choice, "score", reached), before(pretraining, "validation_loss", reached)),
     "half a checkpoint": half_written,
     "rename of a checkpoint": lambda reached: before(Path, "replace", reached),
     "pruning of checkpoints": lambda reached: before(Path, "unlink", reached),

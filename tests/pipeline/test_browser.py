@@ -13,7 +13,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CHROMIUM, reason="no Chromium on this machine: apt-get install chromium")]
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 PATIENCE = 180_000  # milliseconds; a busy machine starts a browser slowly
-ZERO_SHOT = "#table-zero_shot"
+ZERO_SHOT = "#table-transfer-zero_shot"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_it_fits_the_screen_and_shows_its_figures(page, tmp_path):
     for figure in page.locator("figure svg").all():
         box = figure.bounding_box()
         assert box["width"] > 300 and box["height"] > 50
-    assert page.locator("#answer p").first.is_visible()
+    assert page.locator("#transfer-summary p").first.is_visible()
 
 
 def test_a_word_wider_than_a_phone_breaks(page):
@@ -99,27 +99,27 @@ def test_everything_is_within_reach_of_the_keyboard(page):
     for _ in range(400):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("[document.activeElement.tagName, document.activeElement.closest('section')?.id]"))
-        if reached[-1][1] == "regimes":
+        if reached[-1][1] == "transfer-regimes":
             break
     kinds = {tag for tag, _ in reached}
     assert {"SUMMARY", "INPUT", "BUTTON", "A", "DIV"} <= kinds
-    assert "zero-shot" in {section for _, section in reached}
+    assert "transfer-zero_shot" in {section for _, section in reached}
     page.locator(f"{ZERO_SHOT} thead button", has_text="Accuracy").focus()
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     assert codes(page) == "ar th de es en"
-    summary = page.locator("#table-jobs summary")
+    summary = page.locator("#table-report-jobs summary")
     summary.focus()
     page.keyboard.press("Enter")
-    assert page.locator("#table-jobs table").is_visible()
+    assert page.locator("#table-report-jobs table").is_visible()
 
 
 def test_a_cell_leads_to_the_job_that_made_it(page):
-    assert not page.locator("#table-jobs table").is_visible()
+    assert not page.locator("#table-report-jobs table").is_visible()
     page.locator(f"{ZERO_SHOT} tbody tr", has_text="(es)").locator("a").first.click()
-    row = page.locator("#job-predictions-toy-full-lr-high-en-seed0-full")
+    row = page.locator("#job-predictions-toy-nli-full-lr-high-en-seed0-nli-full")
     row.wait_for(state="visible")
-    assert page.evaluate("document.querySelector(':target').id") == "job-predictions-toy-full-lr-high-en-seed0-full"
+    assert page.evaluate("document.querySelector(':target').id") == "job-predictions-toy-nli-full-lr-high-en-seed0-nli-full"
 
 
 def test_right_to_left_text_runs_from_the_right(page):

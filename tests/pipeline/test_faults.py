@@ -37,8 +37,8 @@ from study_runner import PROJECT, job_arguments
 
 SCRIPTS = PROJECT / "workflow/scripts"
 MEMBER = "XNLI-MT-1.0/multinli/multinli.train.en.tsv"
-READING = {"language": "en", "expected_rows": {"train": None}, "unsegment": False, "detokenize": False}
-READING |= {"subset": 1.0, "subset_seed": None}
+OPTIONS = {"expected_rows": {"train": None}, "unsegment": False, "detokenize": False, "subset": 1.0, "subset_seed": None}
+READING = {"parts": {"tasks": "nli"}, "language": "en", "unsegmented": False, "options": OPTIONS}
 
 
 def run(name: str, config, inputs: dict, outputs: dict) -> None:
@@ -110,7 +110,8 @@ def write(archive, words, make_model, make_prompts, tmp_path, monkeypatch):
             return folder / "en.train.parquet"
         if kind == "model":
             inputs = {"files": [sources / "config.json", sources / "model.safetensors"], "tokenizer": [words]}
-            run("models", None, inputs, {"model": [folder / "config.json", folder / "model.safetensors"]})
+            outputs = {"model": [folder / "config.json", folder / "model.safetensors"]}
+            run("models", {"parts": {"models": "gpt2"}}, inputs, outputs)
             return folder / "model.safetensors"
         if kind == "archive":
             built = {name: os.urandom(40_000) for name in ("XNLI-1.0.zip", "XNLI-MT-1.0.zip", "pretrain.txt")}
@@ -210,7 +211,8 @@ def test_damaged_corpus_tables_name_themselves(archive, words, tmp_path, name, d
     run("corpus", READING, {"sources": archive}, {"tables": path, "counts": tmp_path / "counts.json"})
     cut(path) if damage == "cut off" else path.unlink()
     inputs = {"tokenizer": words, "tables": path} if name == "tokens" else {"tokenizer": words, "train": path, "dev": []}
-    config = {"view": "full", "shuffle_seed": None, "rows": 10}
+    config = {"parts": {"tasks": "nli"}, "view": "full", "options": {}, "pretraining_length": None}
+    config |= {"rows": 10, "source_language": "en"}
     with pytest.raises(BadInput, match=r"en\.train\.parquet: damaged or cut off"):
         run(name, config, inputs, {"tokens": tmp_path / "en.train.safetensors", "fertility": tmp_path / "f.csv"})
 

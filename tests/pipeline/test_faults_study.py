@@ -20,9 +20,10 @@ import psutil
 import pytest
 import yaml
 
+from carryover.data import tokenizer
 from study_runner import PROJECT, clone, planned, snakemake
 
-TABLE = "results/tiny/corpus/en.dev.parquet"
+TABLE = "results/tiny/corpus/nli/en.dev.parquet"
 OPTIONS = ("--configfile", "tiny.yaml")
 HEADER = "language\tgold_label\tsentence1\tsentence2\tpromptID\tpairID\tgenre\n"
 
@@ -40,7 +41,8 @@ def tiny_study(directory: Path) -> Path:
     sums = {path: hashlib.sha256((directory / path).read_bytes()).hexdigest() for path in files.values()}
     fetched = {name: {"path": f"tiny/{path}", "url": path, "sha256": [sums[path]]} for name, path in files.items()}
     study["fetch"] = {"files": fetched}
-    study["corpus"] = {"train_languages": ["en"], "expected_rows": {"train": None, "dev": None, "test": None}}
+    rows = {"train": None, "dev": None, "test": None}
+    study["tasks"] = {"nli": {"train_languages": ["en"], "expected_rows": rows}}
     study["finetune"] |= {"runs": [{"variant": "baseline", "train": "en"}], "sets": {}}
     (directory / "tiny.yaml").write_text(yaml.safe_dump(study))
     return directory
@@ -139,10 +141,11 @@ PLACES = {
     "languages": lambda name: {"languages": ["en", name]},
     "variants": lambda name: {"finetune": {"variants": {name: {"lr": 1e-4}}, "runs": [{"variant": name, "train": "en"}]}},
     "sets": lambda name: {"finetune": {"sets": {name: ["en"]}, "runs": [{"variant": "baseline", "train": name}]}},
-    "models": lambda name: {"models": {name: {"source": "pretrain"}}},
+    "models": lambda name: {"models": {name: {"source": "pretrain", "tokenizer": "gpt2"}}},
+    "tokenizers": lambda name: {"tokenizers": {name: {"source": "train"}}},
     "fetch.files": lambda name: {"fetch": {"files": {name: {"path": "x.zip", "url": "x.zip"}}}},
     "fetch.files.xnli.path": lambda name: {"fetch": {"files": {"xnli": {"path": name}}}},
-    "tokens.templates": lambda name: {"tokens": {"templates": {name: "{premise} {hypothesis}"}, "template": name}},
+    "tasks.nli.templates": lambda name: {"tasks": {"nli": {"templates": {name: "{premise} {hypothesis}"}, "template": name}}},
 }
 
 
@@ -176,7 +179,7 @@ def test_texts_of_the_config_reach_no_shell(tmp_path, make_model):
     config["report"] = {"title": text, "not_comparable_because": text}
     config["generate"] |= {"prompts": [text]}
     template = text.replace("{x}", "").replace("{{y}}", "") + "{premise}{hypothesis}"
-    config["tokens"] = {"labels": [text, "1", "2"], "templates": {"mine": template}, "template": "mine"}
+    config["tasks"]["nli"] |= {"labels": [text, "1", "2"], "templates": {"mine": template}, "template": "mine"}
     odd = project / 'it\'s $(touch pwned); a "folder"'
     odd.mkdir()
     shutil.move(project / "xnli.zip", odd / "xnli.zip")
@@ -185,8 +188,9 @@ def test_texts_of_the_config_reach_no_shell(tmp_path, make_model):
     config["models"] = {"mine": {"source": "directory", "path": odd.name}}
     config["predict"] = {"as_they_are": ["mine"]}
     make_model(vocab_size=5000, n_embd=8).save_pretrained(odd)
+    tokenizer.save(tokenizer.train_bpe(project / "text.txt", 300), odd)
     (project / "tiny.yaml").write_text(yaml.safe_dump(config))
-    model = "results/tiny/backbones/mine/model.safetensors"
+    model = "results/tiny/pretrained/mine/model.safetensors"
     ran = snakemake(project, TABLE, model, "results/tiny/config.yaml", *OPTIONS)
     assert ran.returncode == 0, ran.stdout[-3000:]
     kept = yaml.safe_load((project / "results/tiny/config.yaml").read_text())
@@ -306,12 +310,12 @@ def test_a_clock_an_hour_ahead_throws_nothing_away_and_runs_nothing_twice(study)
 def test_lost_metadata_or_provenance_is_made_again_and_results_stay_the_same(study):
     assert snakemake(study, TABLE, *OPTIONS).returncode == 0
     made = bytes_of(study)
-    (study / "results/tiny/corpus/en.evaluation.provenance.json").unlink()
-    assert set(planned(study, "--nolock", TABLE, "results/tiny/corpus/en.evaluation.provenance.json", *OPTIONS)) == {
+    (study / "results/tiny/corpus/nli/en.evaluation.provenance.json").unlink()
+    assert set(planned(study, "--nolock", TABLE, "results/tiny/corpus/nli/en.evaluation.provenance.json", *OPTIONS)) == {
         "corpus_evaluation"
     }
     shutil.rmtree(study / ".snakemake")
-    assert snakemake(study, TABLE, "results/tiny/corpus/en.evaluation.provenance.json", *OPTIONS).returncode == 0
+    assert snakemake(study, TABLE, "results/tiny/corpus/nli/en.evaluation.provenance.json", *OPTIONS).returncode == 0
     assert bytes_of(study) == made
 
 
@@ -345,4 +349,4 @@ def test_a_working_directory_without_locks_runs(study):
     )
     ran = snakemake(study, TABLE, *OPTIONS, PYTHONPATH=str(study / "sitecustomize"))
     assert ran.returncode == 0, ran.stdout[-3000:]
-    assert json.loads((study / "results/tiny/corpus/en.evaluation.json").read_text())["splits"]["dev"]["used"] == 300
+    assert json.loads((study / "results/tiny/corpus/nli/en.evaluation.json").read_text())["splits"]["dev"]["used"] == 300

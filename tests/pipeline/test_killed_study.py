@@ -18,13 +18,13 @@ import yaml
 from study_runner import clone, snakemake
 
 pytestmark = pytest.mark.slow
-MODEL = "results/tiny/models/toy/full/baseline/en/seed0"
-LOG = "results/tiny/logs/finetune/toy/full/baseline/en/seed0.log"
+MODEL = "results/tiny/models/toy/nli/full/baseline/en/seed0"
+LOG = "results/tiny/logs/finetune/toy/nli/full/baseline/en/seed0.log"
 TINY = {
     "study": "tiny",
     "languages": ["en"],
-    "corpus": {"train_languages": ["en"], "subset": 600},
-    "tokenizer": {"vocabulary": 600},
+    "tasks": {"nli": {"train_languages": ["en"], "subset": 600}},
+    "tokenizers": {"bpe": {"vocabulary": 600}},
     "pretrain": {"width": 16, "layers": 1, "heads": 2, "feed_forward": 24, "recipe": {"epochs": 1, "max_updates": 40}},
     "finetune": {"recipe": {"epochs": 40, "dropout": 0.1}, "runs": [{"variant": "baseline", "train": "en"}]},
 }
@@ -126,7 +126,7 @@ def test_a_changed_upstream_model_is_trained_on_from_the_start(project, whole, t
         run(project)
         assert "going on from" not in (project / LOG).read_text()
         assert weights(project) != whole
-        shutil.rmtree(other / "results/tiny/pretrain")
+        shutil.rmtree(other / "results/tiny/pretrained")
         (other / "tiny.yaml").write_text(yaml.safe_dump(changed))
         run(other)
         assert weights(project) == weights(other)

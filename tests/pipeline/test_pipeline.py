@@ -20,29 +20,24 @@ import yaml
 from carryover.metrics import accuracy
 from carryover.metrics.bootstrap import Settings, cluster_sums, interval, resampled_values
 from carryover.models.gpt2 import GPT2Model
-from study_runner import clone, job_arguments, planned, snakemake
+from study_runner import MINI, job_arguments, planned, snakemake
 
-MINI = ("--configfile", "workflow/overlays/mini.yaml")
 CHANCE = 1 / 3
 MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 
 
-@pytest.fixture(scope="session")
-def project(tmp_path_factory) -> Path:
-    """A copy of the project in which the mini study has run to its end."""
-    directory = clone(tmp_path_factory.mktemp("pipeline") / "carryover")
-    ran = snakemake(directory, *MINI, "--quiet", "rules")
-    assert ran.returncode == 0, ran.stdout[-4000:]
-    return directory
+@pytest.fixture(scope="module")
+def project(mini_study) -> Path:
+    return mini_study
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def results(project) -> Path:
     return project / "results" / "mini"
 
 
 def correct(results: Path, variant: str, train: str, view: str, split: str = "dev") -> pd.DataFrame:
-    path = results / f"predictions/toy/full/{variant}/{train}/seed0/{view}/{train}.{split}.parquet"
+    path = results / f"predictions/toy/nli/full/{variant}/{train}/seed0/nli/{view}/{train}.{split}.parquet"
     table = pd.read_parquet(path)
     answer = table[["logp_0", "logp_1", "logp_2"]].to_numpy().argmax(axis=1)
     return table.assign(correct=answer == table["target"])
@@ -84,7 +79,7 @@ def test_zero_shot_in_other_scripts_is_near_chance(results, language):
 
 def test_fertility_orders_the_languages_as_published(results):
     """English lowest, Latin scripts next, then the others, under a BPE trained on English only."""
-    table = pd.read_csv(results / "fertility/fertility.csv")
+    table = pd.read_csv(results / "fertility/bpe/nli.csv")
     premium = table[table["text"] == "dev"].set_index("language")["token_premium"]
     latin, others = ["fr", "es", "de", "tr", "sw"], ["el", "bg", "ru", "hi", "ur", "ar", "th", "zh"]
     assert premium["en"] == 1.0
@@ -95,7 +90,7 @@ def test_fertility_orders_the_languages_as_published(results):
 def test_a_trained_model_is_a_hugging_face_directory(results):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    directory = results / "models/toy/full/baseline/en/seed0"
+    directory = results / "models/toy/nli/full/baseline/en/seed0"
     theirs, tokenizer = AutoModelForCausalLM.from_pretrained(directory).eval(), AutoTokenizer.from_pretrained(directory)
     ids = tokenizer("Premise: The box is red.\nHypothesis: The box is blue.\nLabel:", return_tensors="pt")["input_ids"]
     ours = GPT2Model.from_pretrained(directory).eval()
@@ -168,7 +163,7 @@ def test_dropping_a_run_deletes_nothing_and_trains_nothing(project):
     config = yaml.safe_load((project / "workflow/overlays/mini.yaml").read_text())
     jobs = planned(project, *overlay(project, "changed.yaml", {"finetune": {"runs": config["finetune"]["runs"][:-1]}}))
     assert not {"finetune", "predict_all", "pretrain", "tokens_evaluation", "tokens_training"} & set(jobs)
-    assert (project / "results/mini/models/toy/full/one_epoch/joint/seed0/model.safetensors").exists()
+    assert (project / "results/mini/models/toy/nli/full/one_epoch/joint/seed0/model.safetensors").exists()
 
 
 def test_one_language_fewer_trains_nothing(project):
@@ -203,7 +198,7 @@ def test_languages_without_training_text_stay_zero_shot(project):
         ({"finetune": {"recipe": {"lr": "1e-4"}}}, "write 1.0e-4"),
         ({"finetune": {"recipe": {"lr": -1}}}, "finetune.recipe.lr"),
         ({"finetune": {"primary_variant": "base"}}, "did you mean baseline?"),
-        ({"tokens": {"labels": ["yes", "no"]}}, "tokens.labels"),
+        ({"tasks": {"nli": {"labels": ["yes", "no"]}}}, "tasks.nli.labels"),
         ({"languages": ["en", "EN$(touch x)"]}, "languages"),
         ({"study": "a b; touch x"}, "study"),
     ],
@@ -223,7 +218,7 @@ def test_a_broken_archive_names_itself_and_leaves_nothing(project, tmp_path):
         "study": "broken",
         "fetch": {"files": {"xnli": {"path": "broken/XNLI-1.0.zip", "url": str(cut), "first_use": True, "sha256": []}}},
     }
-    target = "results/broken/corpus/en.dev.parquet"
+    target = "results/broken/corpus/nli/en.dev.parquet"
     ran = snakemake(project, target, *overlay(project, "changed.yaml", change), "--quiet", "rules")
     assert ran.returncode == 1 and "not a readable ZIP archive" in ran.stdout and "fetch again" in ran.stdout
     assert not (project / target).exists()
@@ -238,9 +233,11 @@ def test_a_model_of_ones_own_is_a_model_like_any_other(project, tmp_path):
     """A Hugging Face directory that transformers wrote is checked and evaluated; another architecture is refused."""
     from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
 
-    entries = json.loads((project / "results/mini/models/toy/full/baseline/en/seed0/config.json").read_text())["vocab_size"]
+    entries = json.loads((project / "results/mini/models/toy/nli/full/baseline/en/seed0/config.json").read_text())["vocab_size"]
     shape = GPT2Config(vocab_size=entries, n_embd=16, n_layer=1, n_head=2, n_positions=64, bos_token_id=0, eos_token_id=0)
     GPT2LMHeadModel(shape).save_pretrained(tmp_path / "mine")
+    for name in MODEL_FILES[2:]:
+        shutil.copy(project / "results/mini/tokenizers/bpe" / name, tmp_path / "mine")
     change = {"models": {"mine": {"source": "directory", "path": str(tmp_path / "mine")}}, "predict": {"as_they_are": ["mine"]}}
     options = overlay(project, "changed.yaml", change)
     assert set(planned(project, *options)) >= {"models", "parity", "predict_all", "transfer_tables", "report"}
@@ -249,16 +246,18 @@ def test_a_model_of_ones_own_is_a_model_like_any_other(project, tmp_path):
     BertModel(BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)).save_pretrained(
         tmp_path / "bert"
     )
+    for name in MODEL_FILES[2:]:
+        shutil.copy(tmp_path / "mine" / name, tmp_path / "bert")
     change["models"]["mine"]["path"] = str(tmp_path / "bert")
     ran = snakemake(project, "results/mini/parity/mine.json", *overlay(project, "changed.yaml", change))
-    assert ran.returncode == 1 and "model_type is 'bert'; only 'gpt2' is supported" in ran.stdout
+    assert ran.returncode == 1 and "bert/config.json: model_type is 'bert'; known are" in ran.stdout
 
 
 def test_a_killed_training_goes_on_and_ends_in_the_same_bits(project):
     """SIGKILL in mid-run, then the same command: the weights are those of the run that was not disturbed."""
-    whole = (project / "results/mini/models/toy/full/baseline/en/seed0/model.safetensors").read_bytes()
+    whole = (project / "results/mini/models/toy/nli/full/baseline/en/seed0/model.safetensors").read_bytes()
     command = [sys.executable, "workflow/scripts/finetune.py"]
-    made = json.loads((project / "results/mini/models/toy/full/baseline/en/seed0/provenance.json").read_text())
+    made = json.loads((project / "results/mini/models/toy/nli/full/baseline/en/seed0/provenance.json").read_text())
     inputs = {"model": [], "train": [], "dev": []}
     for path in made["inputs"]:
         kind = "model" if "pretrain" in path else "train" if ".train." in path else "dev"

@@ -63,9 +63,12 @@ TABULATED = {"transfer_tables", "figures", "report", "config"}
 MISSED_BY_SNAKEMAKE = {
     "a value becomes one that another parameter has": ({"pretrain": {"layers": 4}}, {"pretrain"}),  # heads are 4
     "two values are swapped": ({"select": {"low_fertility": 3.5, "high_fertility": 2.5}}, {"select"}),
-    "a flag flips beside an equal one": ({"corpus": {"detokenize": False}}, {"corpus_training"}),  # as is `unsegment`
+    "a flag flips beside an equal one": ({"tasks": {"nli": {"detokenize": False}}}, {"corpus_training"}),  # as is `unsegment`
     "a value changes its type alone": ({"finetune": {"recipe": {"clip": 0.0}}}, {"finetune"}),
-    "a list is put in another order": ({"tokens": {"labels": ["1", "0", "2"]}}, {"tokens_evaluation", "tokens_training"}),
+    "a list is put in another order": (
+        {"tasks": {"nli": {"labels": ["1", "0", "2"]}}},
+        {"tokens_evaluation", "tokens_training"},
+    ),
     "a value that a function of the wildcards gives": ({"finetune": {"variants": {"one_epoch": {"lr": 0.1}}}}, {"finetune"}),
     "a value in a rule that asks for resources": ({"predict": {"precision": "bf16"}}, {"predict_all", "predict_en"}),
 }
@@ -192,7 +195,7 @@ def test_adding_and_removing_a_language_or_a_seed_trains_nothing_that_is_there(p
     assert german["finetune"] == 1 and german["predict_all"] == 1 and "pretrain" not in german
     fewer = would_run(project, {"finetune": {"runs": runs[:-1]}})
     assert not {"finetune", "predict_all", "pretrain"} & set(fewer) and set(fewer) >= TABULATED
-    assert (project / "results/mini/models/toy/full/one_epoch/joint/seed0/model.safetensors").exists()
+    assert (project / "results/mini/models/toy/nli/full/one_epoch/joint/seed0/model.safetensors").exists()
 
 
 @pytest.mark.parametrize("script", sorted(path.stem for path in (Path(__file__).parents[2] / "workflow/scripts").glob("*.py")))

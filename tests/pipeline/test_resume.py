@@ -21,10 +21,12 @@ from mini_corpus import built
 from study_runner import job_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
-TESTS = Path(__file__).resolve().parent
+TESTS = ROOT / "tests"
 RECIPE = {"lr": 2e-3, "batch_size": 4, "weight_decay": 0.01, "betas": [0.9, 0.999], "eps": 1e-6, "warmup": 0.1}
 RECIPE |= {"schedule": "linear", "clip": 1.0, "precision": "fp32", "dropout": 0.1}
-FINETUNE = {"recipe": {**RECIPE, "epochs": 3, "view": "full"}, "languages": ["en", "es"], "seed": 0, "threads": 1}
+PARTS = {"models": "gpt2", "methods": "full", "answers": "choice"}
+FINETUNE = {"parts": PARTS, "languages": ["en", "es"], "seed": 0, "threads": 1}
+FINETUNE |= {"recipe": {**RECIPE, "method": "full", "epochs": 3, "view": "full"}}
 PRETRAIN = {"line_length": 24, "held_out": 0.1, "seed": 0, "threads": 1, "positions": 64, "width": 16, "layers": 1, "heads": 2}
 PRETRAIN |= {"feed_forward": 24, "recipe": {**RECIPE, "epochs": 2}}
 Kill = tuple[str, str, int]  # the signal, the place, and the how-manieth time that it is reached
@@ -43,11 +45,11 @@ class Workshop:
     def command(self, script: str, config: dict, target: str, kill: tuple[str, int] = ("update", 0)) -> list[str]:
         inputs = {
             "finetune": {
-                "model": [f"backbone/{name}" for name in MODEL],
+                "model": [f"start/{name}" for name in MODEL],
                 "train": ["en.train", "es.train"],
                 "dev": ["en.dev"] * 2,
             },
-            "pretrain": {"text": ["text.txt"], "tokenizer": [f"backbone/{name}" for name in MODEL[2:]]},
+            "pretrain": {"text": ["text.txt"], "tokenizer": [f"start/{name}" for name in MODEL[2:]]},
             "predict": {"model": [f"whole/{name}" for name in MODEL], "tokens": ["en.dev", "en.train"]},
         }[script]
         outputs = {
@@ -98,10 +100,10 @@ class Workshop:
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory, make_model, make_prompts) -> Workshop:
     place = tmp_path_factory.mktemp("workshop")
-    make_model(vocab_size=384, eos_token_id=0).save_pretrained(place / "backbone")
+    make_model(vocab_size=384, eos_token_id=0).save_pretrained(place / "start")
     text = "\n".join(built()["pretrain.txt"].decode().split("\n")[:120])
     (place / "text.txt").write_text(text, encoding="utf-8")
-    tokenizer.save(tokenizer.train_bpe(place / "text.txt", 384), place / "backbone")
+    tokenizer.save(tokenizer.train_bpe(place / "text.txt", 384), place / "start")
     for number, name in enumerate(("en.train", "es.train", "en.dev")):
         make_prompts(12, seed=number).save(place / name)
     return Workshop(place)
@@ -159,7 +161,7 @@ def test_the_same_bits_in_another_process_whatever_threads_it_is_offered(worksho
     assert workshop.results("again") == whole
     predictions = []
     for target, environment in (("predicted", {}), ("predicted-again", offered)):
-        workshop.run("predict", {"precision": "fp32", "threads": 1}, target, **environment)
+        workshop.run("predict", {"parts": PARTS, "precision": "fp32", "threads": 1}, target, **environment)
         predictions.append(workshop.results(target))
     assert predictions[0] == predictions[1] and len(predictions[0]) == 2
 
@@ -169,11 +171,11 @@ def test_another_run_is_never_gone_on_from(workshop, whole, what, make_model, ma
     """Killed, then changed: the new run starts from nothing. Changed back, the old one goes on where it was."""
     workshop.run("finetune", FINETUNE, "changed", ("SIGKILL", "update", 20))
     left, config = workshop.checkpoints(), FINETUNE
-    kept = {path: path.read_bytes() for path in (workshop.place / "backbone/model.safetensors", workshop.place / "es.train")}
+    kept = {path: path.read_bytes() for path in (workshop.place / "start/model.safetensors", workshop.place / "es.train")}
     if what == "recipe":
         config = {**FINETUNE, "recipe": {**FINETUNE["recipe"], "lr": 2.1e-3}}
     elif what == "upstream model":
-        make_model(1, vocab_size=384, eos_token_id=0).save_pretrained(workshop.place / "backbone")
+        make_model(1, vocab_size=384, eos_token_id=0).save_pretrained(workshop.place / "start")
     else:
         make_prompts(12, seed=7).save(workshop.place / "es.train")
     assert "going on from" not in workshop.run("finetune", config, "changed")

@@ -54,8 +54,8 @@ def test_an_archive_writes_nothing_but_what_the_job_declares(tmp_path):
         for name in ("../evil.tsv", "/tmp/evil-of-carryover.tsv", "..\\evil.tsv", "a/../../../evil.tsv", f"../../{MEMBER}"):
             archive.writestr(name, HEADER + ROWS)
     before = {path for path in tmp_path.rglob("*") if path.is_file()}
-    config = {"language": "en", "expected_rows": {"train": 5}, "unsegment": False, "detokenize": False}
-    config |= {"subset": 1.0, "subset_seed": None}
+    options = {"expected_rows": {"train": 5}, "unsegment": False, "detokenize": False, "subset": 1.0, "subset_seed": None}
+    config = {"parts": {"tasks": "nli"}, "language": "en", "unsegmented": False, "options": options}
     command = [sys.executable, str(PROJECT / "workflow/scripts/corpus.py"), "--key", canonical({"config": config})]
     command += job_arguments({"sources": "archive.zip"}, {"tables": "out/en.train.parquet", "counts": "out/counts.json"})
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1"}

@@ -16,7 +16,7 @@ from slurm_cluster import output, wait_for
 pytestmark = pytest.mark.slow
 ON_A_GPU = {"pretrain", "finetune", "predict_all", "generate"}
 LOCAL = {"all", "config", "fetch", "mini"}
-RUNS = [f"toy/full/baseline/{language}/seed0" for language in ("en", "fr")]
+RUNS = [f"toy/nli/full/baseline/{language}/seed0" for language in ("en", "fr")]
 
 
 def rule(job: dict[str, str]) -> str:
@@ -90,7 +90,7 @@ def undisturbed(ran, tmp_path) -> dict[str, str]:
     """The digests of the same longer runs, made on this machine without SLURM."""
     project = tmp_path / "undisturbed"
     shutil.copytree(ran.project, project, symlinks=True)
-    targets = [f"results/tiny/predictions/{run}/full/provenance.json" for run in RUNS]
+    targets = [f"results/tiny/predictions/{run}/nli/full/provenance.json" for run in RUNS]
     command = [sys.executable, "-m", "snakemake", *targets, *ran.overlays, "tests/slurm/longer.yaml", "--cores", "2"]
     made = subprocess.run([*command, "--resources", "gpu=0"], cwd=project, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr[-4000:]

@@ -146,9 +146,9 @@ def test_copied_results_are_taken_over_in_a_fresh_clone_and_what_does_not_hold_r
 
     # One file edited: it and what follows run, and nothing else.
     shutil.rmtree(directory / ".snakemake")
-    (directory / "results/mini/fertility/fertility.csv").write_text("edited")
+    (directory / "results/mini/fertility/bpe/nli.csv").write_text("edited")
     taken = adopt(directory, *MINI)
     assert taken.returncode == 1
-    assert "put aside: results/mini/fertility/fertility.csv: results/mini/fertility/fertility.csv is not the file" in taken.stdout
+    assert "put aside: results/mini/fertility/bpe/nli.csv: results/mini/fertility/bpe/nli.csv is not the file" in taken.stdout
     assert set(planned(directory, *MINI)) == {"fertility", "select", "transfer_tables", "figures", "report"}
-    assert (directory / "results/mini/aside/results/mini/fertility/fertility.csv").read_text() == "edited"
+    assert (directory / "results/mini/aside/results/mini/fertility/bpe/nli.csv").read_text() == "edited"

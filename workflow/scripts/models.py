@@ -12,7 +12,11 @@ from carryover.runtime.job import Job, run_job
 def work(job: Job) -> None:
     described, weights = job.inputs["files"]
     with files.reading(described):
-        facts = facts_of(json.loads(described.read_text(encoding="utf-8")))
+        stored = json.loads(described.read_text(encoding="utf-8"))
+    try:
+        facts = facts_of(stored)
+    except BadInput as problem:
+        raise BadInput(f"{described}: {problem}") from None
     entries = tokenizer.load(job.inputs["tokenizer"][0]).get_vocab_size()
     if entries > facts.vocabulary:
         raise BadInput(f"{described}: a vocabulary of {facts.vocabulary}, the tokeniser has {entries} entries")
