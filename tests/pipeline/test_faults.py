@@ -123,7 +123,7 @@ def write(archive, words, make_model, make_prompts, tmp_path, monkeypatch):
             make_prompts(2000).save(folder / "en.train.safetensors")
             return folder / "en.train.safetensors"
         config = {"path": "file.zip", "sha256": [files.sha256(archive)], "first_use": False}
-        run("fetch", config, {"source": archive, "lock": tmp_path / "lock.yaml"}, {"file": folder / "file.zip"})
+        run("fetch", config, {"source": archive}, {"file": folder / "file.zip"})
         return folder / "file.zip"
 
     return call
@@ -274,10 +274,10 @@ def no_locks(request, monkeypatch):
 @pytest.mark.filterwarnings("ignore:flock not supported")
 def test_checksums_are_recorded_on_a_file_system_without_locks(no_locks, archive, tmp_path, monkeypatch):
     monkeypatch.delenv(fetching.MIRROR, raising=False)
+    monkeypatch.chdir(tmp_path)
     config = {"path": "sub/file.zip", "sha256": [], "first_use": True}
     for target in ("one.zip", "two.zip"):
-        inputs = {"source": archive, "lock": tmp_path / "config.lock.yaml"}
-        run("fetch", config, inputs, {"file": tmp_path / target})
+        run("fetch", config, {"source": archive}, {"file": tmp_path / target})
     assert (tmp_path / "config.lock.yaml").read_text() == f"sub/file.zip: {files.sha256(archive)}\n"
     assert {path.name for path in tmp_path.glob("config.*")} == {"config.lock.yaml"}  # no lock is left behind
 
