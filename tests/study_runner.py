@@ -59,10 +59,8 @@ def dry_runner(directory: Path) -> subprocess.Popen[str]:
     Snakemake is imported once, which is half of a dry run's time. Ends with the process that asks.
     """
     environment = {**INHERITED, "PYTHONPATH": str(directory / "workflow")}
-    command = [sys.executable, "-c", DRY_RUNS]
-    return subprocess.Popen(
-        command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen([sys.executable, "-c", DRY_RUNS], cwd=directory, env=environment, text=True, **piped)
 
 
 def finished_mini(shared: Path, target: Path) -> Path:
