@@ -29,7 +29,7 @@ def work(job: Job) -> None:
         return
     method.save(model, directory)
     answer.save(trained, directory)
-    tokenizer.copy_beside(job.inputs["model"], directory)
+    tokenizer.copy_tokenizer(job.inputs["model"], directory)
     files.write_text(job.output("curve"), pd.DataFrame(history.curve).to_csv(index=False))
     reached = [
         {"epoch": entry["epoch"], "language": language, answer.CRITERION: value, "n": len(dev[language])}

@@ -21,7 +21,7 @@ def work(job: Job) -> None:
     if entries > facts.vocabulary:
         raise BadInput(f"{described}: a vocabulary of {facts.vocabulary}, the tokeniser has {entries} entries")
     directory = job.outputs["model"][0].parent
-    tokenizer.copy_beside(job.inputs["tokenizer"], directory)
+    tokenizer.copy_tokenizer(job.inputs["tokenizer"], directory)
     for source, name in ((described, "config.json"), (weights, "model.safetensors")):
         files.copy(source, directory / name)
     parts.load(job.config["parts"])["models"].load(directory)  # what cannot be opened is said now

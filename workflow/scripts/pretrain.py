@@ -35,7 +35,7 @@ def work(job: Job) -> None:
     history, facts = pretraining.pretrain(model, training, held_out, Recipe(**recipe), config["seed"], checkpoints)
     directory = job.outputs["model"][0].parent
     model.save_pretrained(directory)
-    tokenizer.copy_beside(job.inputs["tokenizer"], directory)
+    tokenizer.copy_tokenizer(job.inputs["tokenizer"], directory)
     curve = pd.DataFrame(history.curve)
     ends = {entry["epoch"]: entry["validation_loss"] for entry in history.epochs}
     files.write_text(job.output("curve"), curve.assign(validation_loss=curve["epoch"].map(ends)).to_csv(index=False))

@@ -77,7 +77,7 @@ def save(tokenizer: Tokenizer, directory: Path) -> None:
     files.write_json(directory / FILES[1], config)
 
 
-def copy_beside(model_files: Iterable[Path], directory: Path) -> None:
+def copy_tokenizer(model_files: Iterable[Path], directory: Path) -> None:
     """Puts the tokeniser's files among these into a model's directory, whole."""
     for path in model_files:
         if path.name in FILES:
