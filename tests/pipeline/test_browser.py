@@ -123,5 +123,5 @@ def test_a_cell_leads_to_the_job_that_made_it(page):
 
 
 def test_right_to_left_text_runs_from_the_right(page):
-    direction = "getComputedStyle(document.evaluate(`//strong[contains(., 'مرحبا')]`, document).iterateNext()).direction"
+    direction = "getComputedStyle(document.evaluate(`//th[contains(., 'مرحبا')]`, document).iterateNext()).direction"
     assert page.evaluate(direction) == "rtl"

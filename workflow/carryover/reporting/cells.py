@@ -53,7 +53,9 @@ def _percent_interval(row: Row, column: str, words: Words) -> Cell:
 
 
 def _value(row: Row, column: str, words: Words) -> Cell:
-    """A number of any unit with its interval in `low` and `high`."""
+    """A number of any unit with its interval in `low` and `high`, where there is one."""
+    if pd.isna(row.get("low")):
+        return significant(row[column]), row[column]
     return f"{significant(row[column])} [{significant(row['low'])} to {significant(row['high'])}]", row[column]
 
 
