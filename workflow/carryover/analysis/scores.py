@@ -17,8 +17,8 @@ SYSTEM = ["model", "method", "variant", "train"]
 ASKED = list(EvaluationSet._fields)
 SCORES = ["system", *SYSTEM, "seed", *ASKED, "metric", "value", "low", "high", "n", "clusters"]
 DIFFERENCES = [
-    *("system", *SYSTEM, "seeds", *ASKED, "metric", "other", "value", "other_value", "difference", "difference_low"),
-    *("difference_high", PAIRED, "p_difference", "detectable", "finding", "n", "clusters"),
+    *("system", *SYSTEM, "seeds", *ASKED, "metric", "other", "value", "low", "high", "other_value"),
+    *("difference", "difference_low", "difference_high", PAIRED, "p_difference", "detectable", "finding", "n", "clusters"),
 ]
 
 
