@@ -15,12 +15,15 @@ import torch
 from safetensors.torch import load_file
 
 from carryover.planning.keys import canonical
+from carryover.planning.schema import method_files
 from carryover.runtime import leases
 from carryover.runtime.devices import VISIBLE
 from study_runner import PROJECT, job_arguments
+from tiny_models import build
 
 RECIPE = {"lr": 1e-3, "batch_size": 4, "epochs": 3, "weight_decay": 0.01, "betas": [0.9, 0.999], "eps": 1e-6, "warmup": 0.1}
 RECIPE |= {
+    "method": "full",
     "schedule": "linear",
     "clip": 1.0,
     "precision": "fp32",
@@ -46,14 +49,16 @@ def study(tmp_path, make_model, make_prompts):
     return tmp_path
 
 
-def start(study: Path, out: str, gpus: int, seconds: str = "1000", **recipe) -> subprocess.Popen:
+def start(study: Path, out: str, gpus: int, seconds: str = "1000", implementation: str = "gpt2", **recipe) -> subprocess.Popen:
     """Starts the fine-tuning script; its screen is out/screen."""
-    config = {"recipe": {**RECIPE, **recipe}, "languages": ["en"], "seed": 1, "threads": 1}
+    recipe = {**RECIPE, **recipe}
+    parts = {"models": implementation, "methods": recipe["method"], "answers": "choice"}
+    config = {"parts": parts, "recipe": recipe, "languages": ["en"], "seed": 1, "threads": 1}
     command = [sys.executable, str(PROJECT / "workflow/scripts/finetune.py"), "--key", canonical({"config": config})]
     command += ["--log", f"{out}/log", "--provenance", f"{out}/provenance.json", "--minutes", "9", "--gpu", str(gpus)]
     names = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
     inputs = {"model": [f"backbone/{name}" for name in names], "train": "en.train.safetensors", "dev": "en.dev.safetensors"}
-    outputs = {"model": [f"{out}/{name}" for name in names]}
+    outputs = {"model": [f"{out}/{name}" for name in method_files(recipe["method"])]}
     outputs |= {"curve": f"{out}/curve.csv", "epochs": f"{out}/dev.csv", "facts": f"{out}/training.json"}
     command += ["--scratch", "scratch", *job_arguments(inputs, outputs)]
     environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1", VISIBLE: "0,1"}
@@ -98,6 +103,22 @@ def test_two_processes_have_the_losses_of_one(study):
     made = {path.name for path in together.iterdir()} - {"log", "screen", "provenance.json"}
     assert {Path(name).name for name in told["outputs"]} == made
     assert not list((study / "scratch").glob("*"))
+
+
+@pytest.mark.slow
+def test_low_rank_updates_of_a_llama_have_the_losses_of_one_process(study):
+    """Another model, and another method, by the same two processes."""
+    build("llama").save_pretrained(study / "backbone")
+    updates = {"rank": 2, "alpha": 4, "dropout": 0.0, "targets": None}
+    options = {"implementation": "hugging_face", "method": "lora", "lora": updates}
+    alone, together = (finish(study, out, gpus, **options) for out, gpus in (("alone", 1), ("together", 2)))
+    assert "training on 2 devices" in (together / "log").read_text()
+    curves = [pd.read_csv(directory / "curve.csv") for directory in (alone, together)]
+    assert (curves[0]["loss"] - curves[1]["loss"]).abs().max() < 1e-5
+    one, two = (load_file(path / "adapter_model.safetensors") for path in (alone, together))
+    assert max((one[name] - two[name]).abs().max() for name in one) < 1e-4
+    assert min(one[name].abs().max() for name in one if "lora_B" in name) > 1e-4  # B began at 0
+    assert not (together / "model.safetensors").exists()
 
 
 @pytest.mark.slow

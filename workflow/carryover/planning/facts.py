@@ -43,14 +43,12 @@ class ModelFacts:
         attention = 2 * self.width * (self.heads + self.kv_heads) * self.head_width
         return attention + (3 if self.gated else 2) * self.width * self.feed_forward
 
-    def forward_flops(
-        self, tokens: float, length: float, answers: float, every_token: bool = False, whole_blocks: bool = False
-    ) -> float:
+    def forward_flops(self, tokens: float, length: float, answers: float, every_token: bool = False) -> float:
         """Operations of a forward pass over `tokens` in sequences of `length`, of which `answers` are asked for the next token.
 
         Two per weight and token in every product, four per feature of the heads and seen token in attention, of which a token
-        sees half its sequence. every_token: the projection for every token too, as in pretraining. whole_blocks: the last
-        block for every token, as everywhere but in this project's GPT-2, which runs it for the answers alone.
+        sees half its sequence. every_token: the projection for every token too, as in pretraining. The last block runs for the
+        answers alone in this project's GPT-2, and for every token in all other models.
         """
         heads = self.heads * self.head_width
         products = 2 * self.block_weights
@@ -58,7 +56,7 @@ class ModelFacts:
         project = 2 * self.width * self.vocabulary
         if every_token:
             return tokens * (self.layers * block + project)
-        if whole_blocks:
+        if self.architecture != "gpt2":
             return tokens * self.layers * block + answers * project
         last = 2 * 2 * self.width * self.kv_heads * self.head_width  # keys and values
         asked = products - last + 4 * heads * length
