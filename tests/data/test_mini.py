@@ -59,7 +59,7 @@ def directory(tmp_path_factory):
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_reader_of_the_published_files_reads_it(directory, language):
-    expected = OVERLAY["corpus"]["expected_rows"]
+    expected = OVERLAY["tasks"]["nli"]["expected_rows"]
     for split in SPLITS:
         archive = directory / ("XNLI-MT-1.0.zip" if split == "train" else "XNLI-1.0.zip")
         table, unusable = xnli.read_split(archive, split, language, expected[split])

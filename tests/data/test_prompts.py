@@ -12,7 +12,7 @@ from carryover.data import prompts, tokenizer
 from carryover.planning.schema import load_schema
 from carryover.runtime.errors import BadInput
 
-TEMPLATES = load_schema()["properties"]["tokens"]["properties"]["templates"]["default"]
+TEMPLATES = load_schema()["properties"]["tasks"]["properties"]["nli"]["properties"]["templates"]["default"]
 COURSE = TEMPLATES["course"]
 FIELDS = ("premise", "hypothesis")
 LABELS = ("0", "1", "2")

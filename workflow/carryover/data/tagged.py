@@ -6,7 +6,7 @@ A word is answered at its last token: a causal model has not read the word befor
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -37,36 +37,32 @@ def read_sentences(
     where = source if member is None else f"{source}: {member}"
     rows: list[tuple[int, int, list[str], list[str]]] = []
     unusable: list[tuple[int, str]] = []
-    words: list[str] = []
-    targets: list[str] = []
-    count = 0
-    bad: tuple[int, str] | None = None
-
-    def end_sentence() -> None:
-        nonlocal words, targets, count, bad
+    for sentence, block in enumerate(_blocks(archives.lines(source, member))):
+        pairs = [[field.strip() for field in line.split("\t")] for _, line in block]
+        bad = [place for place, pair in enumerate(pairs) if len(pair) != 2 or not all(pair)]
         if bad:
-            unusable.append(bad)
-        elif words:
-            rows.append((count, count, words, targets))
-        count += bool(bad or words)
-        words, targets, bad = [], [], None
-
-    for number, line in archives.lines(source, member):
-        if not line.strip():
-            end_sentence()
-        elif not (line.startswith("#") and "\t" not in line):
-            fields = [field.strip() for field in line.split("\t")]
-            if len(fields) != 2 or not all(fields):
-                bad = bad or (number, f"not a word, a tab and a tag: {len([field for field in fields if field])} fields")
-                continue
-            if scheme == "iob2" and not IOB2.fullmatch(fields[1]):
-                raise BadInput(f"{where}, line {number}: {fields[1]!r} is no IOB2 tag: O, B-<type> or I-<type>")
-            if tags is not None and fields[1] not in tags:
-                raise BadInput(f"{where}, line {number}: unknown tag {fields[1]!r}; known: {', '.join(tags)}")
-            words.append(fields[0])
-            targets.append(fields[1])
-    end_sentence()
+            unusable.append((block[bad[0]][0], "not a word, a tab and a tag"))
+            continue
+        for (number, _), (_, tag) in zip(block, pairs, strict=True):
+            if scheme == "iob2" and not IOB2.fullmatch(tag):
+                raise BadInput(f"{where}, line {number}: {tag!r} is no IOB2 tag: O, B-<type> or I-<type>")
+            if tags is not None and tag not in tags:
+                raise BadInput(f"{where}, line {number}: unknown tag {tag!r}; known: {', '.join(tags)}")
+        rows.append((sentence, sentence, [word for word, _ in pairs], [tag for _, tag in pairs]))
     return pd.DataFrame(rows, columns=["id", "cluster", "words", "target"]).astype({"id": "int64", "cluster": "int64"}), unusable
+
+
+def _blocks(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """Numbered lines by sentence, without comments and blank lines."""
+    block: list[tuple[int, str]] = []
+    for number, line in lines:
+        if line.strip() and not (line.startswith("#") and "\t" not in line):
+            block.append((number, line))
+        elif not line.strip() and block:
+            yield block
+            block = []
+    if block:
+        yield block
 
 
 def stray_inside(tags: Sequence[str]) -> int:
