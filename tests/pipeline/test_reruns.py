@@ -62,7 +62,7 @@ def test_a_fresh_clone_over_finished_results_has_nothing_to_do(project, tmp_path
 TABULATED = {"transfer_tables", "figures", "report", "config"}
 MISSED_BY_SNAKEMAKE = {
     "a value becomes one that another parameter has": ({"pretrain": {"layers": 4}}, {"pretrain"}),  # heads are 4
-    "two values are swapped": ({"select": {"low_fertility": 3.5, "high_fertility": 2.5}}, {"select"}),
+    "two values are swapped": ({"finetune": {"recipe": {"betas": [0.999, 0.9]}}}, {"finetune"}),
     "a flag flips beside an equal one": ({"tasks": {"nli": {"detokenize": False}}}, {"corpus_training"}),  # as is `unsegment`
     "a value changes its type alone": ({"finetune": {"recipe": {"clip": 0.0}}}, {"finetune"}),
     "a list is put in another order": (
