@@ -185,7 +185,7 @@ def test_texts_of_the_config_reach_no_shell(tmp_path, make_model):
     shutil.move(project / "xnli.zip", odd / "xnli.zip")
     for name in ("xnli", "xnli_mt"):
         config["fetch"]["files"][name]["url"] = f"{odd.name}/xnli.zip"
-    config["models"] = {"mine": {"source": "directory", "path": odd.name}}
+    config["models"]["mine"] = {"source": "directory", "path": odd.name}
     config["predict"] = {"as_they_are": ["mine"]}
     make_model(vocab_size=5000, n_embd=8).save_pretrained(odd)
     tokenizer.save(tokenizer.train_bpe(project / "text.txt", 300), odd)
