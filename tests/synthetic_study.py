@@ -37,7 +37,9 @@ CONFIG = {
     "seed": 0,
     "fertility_groups": {"low": 2.0, "medium": 4.0},
     "zero_shot_categories": {"good": 0.40, "moderate": 0.30},
-    "fertility_not_comparable_because": "",
+    "fertility_not_comparable_because": {"bpe": "", "other": ""},
+    "model": "toy",
+    "tokenizers": {"toy": "bpe", "other": "other"},
     "equal_within": 0.02,
     "trained": TRAINED,
     "digits": 1,
@@ -143,15 +145,17 @@ def write_study(root: Path) -> Path:
         write_tags(study / f"predictions/toy/tagging/full/lr_high/en/seed0/tagging/full/{language}.test.parquet", wrong)
         write_tags(study / f"predictions/toy/none/none/none/none/seed0/tagging/full/{language}.test.parquet", 0.9)
     write_predictions(study / "predictions/toy/none/none/none/none/seed0", dict.fromkeys(LANGUAGES, 0.0), "nli/full", "none")
-    write_fertility(study / "fertility/fertility.csv")
+    write_fertility(study / "fertility/bpe/nli.csv")
     figures = {"parameters": 6_800_000, "lines": 900, "tokens": 50_000, "updates": 675, "seconds": 20.0, "train_loss": 6.1}
     figures |= {"validation_loss": 6.4, "validation_perplexity": 601.8, "published_loss": 4.2, "positions_seen": 128}
-    write_json(study / "pretrain/toy/pretrain.json", figures)
-    write_json(study / "pretrain/toy/provenance.json", provenance(20.0))
+    write_json(study / "pretrained/toy/pretrain.json", figures)
+    write_json(study / "pretrained/toy/provenance.json", provenance(20.0))
     steps = np.arange(25, 676, 25)
     validation = [7.1 if step == 225 else 6.6 if step == 450 else 6.4 if step == 675 else None for step in steps]
     curve = pd.DataFrame({"step": steps, "epoch": np.ceil(steps / 225).astype(int), "loss": 9 - steps / 250})
-    curve.assign(validation_loss=validation, published_loss=7 - steps / 300).to_csv(study / "pretrain/toy/curve.csv", index=False)
+    curve.assign(validation_loss=validation, published_loss=7 - steps / 300).to_csv(
+        study / "pretrained/toy/curve.csv", index=False
+    )
     generations = [
         {
             "prompt": "The weather is",
@@ -171,9 +175,10 @@ def write_study(root: Path) -> Path:
             split: {"rows": 3 * count, "used": 3 * count, "unusable": 0, "targets": [count] * 3}
             for split, count in PREMISES.items()
         }
-        write_json(study / f"corpus/{language}.json", {"language": language, "splits": splits})
+        write_json(study / f"corpus/nli/{language}.json", {"language": language, "splits": splits})
         cut = {"rows": 900, "premise_cut": 1, "hypothesis_cut": 0, "mean_tokens": 61.5, "beyond_pretraining": 0.02}
-        write_json(study / f"tokens/full/{language}.json", {"language": language, "view": "full", "splits": {"test": cut}})
+        counts = {"language": language, "view": "full", "splits": {"test": cut}}
+        write_json(study / f"tokens/bpe/nli/full/{language}.json", counts)
     return study
 
 
@@ -235,12 +240,12 @@ def make_tables(study: Path, config: dict[str, object] = CONFIG) -> dict[str, pd
         "predictions": sorted(path for path in study.glob("predictions/*/*/*/*/*/*/*/*") if path.is_dir()),
         "training": sorted(study.glob("models/**/training.json")),
         "curves": sorted(study.glob("models/**/curve.csv")),
-        "fertility": [study / "fertility/fertility.csv"],
+        "fertility": sorted(study.glob("fertility/*/*.csv")),
         "published": sorted(ROOT.glob("data/published/*.csv")),
-        "corpus": sorted(study.glob("corpus/*.json")),
-        "tokens": sorted(study.glob("tokens/*/*.json")),
-        "pretrain": sorted(study.glob("pretrain/*/pretrain.json")),
-        "pretraining_curves": sorted(study.glob("pretrain/*/curve.csv")),
+        "corpus": sorted(study.glob("corpus/*/*.json")),
+        "tokens": sorted(study.glob("tokens/*/*/*/*.json")),
+        "pretrain": sorted(study.glob("pretrained/*/pretrain.json")),
+        "pretraining_curves": sorted(study.glob("pretrained/*/curve.csv")),
         "proposal": sorted(study.glob("select/proposal.json")),
         "parity": sorted(study.glob("parity/*.json")),
         "generations": sorted(study.glob("generate/generations.json")),

@@ -150,7 +150,7 @@ def test_the_plan_is_shown_with_what_jobs_spent(study, report, tmp_path):
     plan = pd.DataFrame(
         [
             ("models/toy/nli/full/lr_high/es/seed0", "finetune", 2000, 120_000, 500, 1e12, 62.0),
-            ("fertility", "fertility", 0, 0, 0, 0, 5.0),
+            ("fertility/bpe/nli", "fertility", 0, 0, 0, 0, 5.0),
         ],
         columns=["job", "stage", "examples", "tokens", "updates", "flops", "estimated_seconds"],
     )
@@ -195,7 +195,7 @@ def test_figures_are_the_same_bytes_twice_and_carry_no_date(study, report, tmp_p
 def test_a_study_that_lacks_almost_everything_still_has_a_report(tmp_path):
     study = tmp_path / "results" / "little"
     write_predictions(study / "predictions/toy/none/none/none/none/seed0", {"en": 0.0}, "nli/full", "little")
-    write_fertility(study / "fertility/fertility.csv")
+    write_fertility(study / "fertility/bpe/nli.csv")
     make_tables(study)
     make_figures(study)
     report = make_report(study)

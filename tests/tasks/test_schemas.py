@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from carryover.planning import runs
-from carryover.planning.schema import WORKFLOW
+from carryover.planning.schema import WORKFLOW, load_schema
 
 TASKS = sorted(path.stem for path in (WORKFLOW / "carryover/tasks").glob("*.py") if path.stem != "__init__")
 OF_TASK = ("read", "apply_view", "encode")
@@ -25,4 +25,6 @@ def test_every_task_keeps_the_contract(name):
     assert all(callable(getattr(answer, function)) for function in OF_ANSWER)
     assert task.VIEWS[0] == "full"
     assert all(callable(import_module(f"carryover.metrics.{metric}").sums) for metric in task.METRICS)
+    options = load_schema()["properties"]["tasks"]["properties"][name]["properties"]
+    assert all(set(needed) <= set(options) for needed in task.METRICS.values())
     assert (runs.answer_of(name), runs.answer_files(name)) == (task.ANSWER, list(answer.FILES))

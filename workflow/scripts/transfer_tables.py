@@ -20,7 +20,7 @@ def work(job: Job) -> None:
     study = TransferStudy(
         cells=predictions.read_cells(job.inputs["predictions"], config["languages"], {"nli": LABEL_NAMES}),
         training=records.read_training(job.inputs["training"]),
-        fertility=records.read_csv(job.input("fertility")),
+        fertility=records.read_fertility(job.inputs["fertility"]),
         published=read_published(job.inputs["published"]),
         config=config,
         records=Records(

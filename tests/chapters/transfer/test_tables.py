@@ -23,6 +23,7 @@ from synthetic_study import (
     LANGUAGES,
     ROOT,
     SKILL,
+    make_figures,
     make_tables,
     write_fertility,
     write_predictions,
@@ -182,8 +183,8 @@ def test_comparable_studies_get_differences_with_intervals(study, tmp_path):
                 | {"rows": rows, "recipe": record["recipe"] | {"lr": {"lr_high": 1e-4}.get(path.parent.parent.parent.name, 5e-5)}}
             )
         )
-    table = pd.read_csv(other / "fertility/fertility.csv")
-    table.assign(rows=3927).to_csv(other / "fertility/fertility.csv", index=False)
+    table = pd.read_csv(other / "fertility/bpe/nli.csv")
+    table.assign(rows=3927).to_csv(other / "fertility/bpe/nli.csv", index=False)
     made = make_tables(other, CONFIG | {"comparable": True, "not_comparable_because": ""})
     row = one(made["per_language"], language="es")
     assert row["improvement_difference"] == pytest.approx(row["difference"] - (0.5311 - 0.4617), abs=1e-5)
@@ -234,7 +235,7 @@ def test_other_tables_hold_together(made):
 def test_a_study_that_lacks_almost_everything_has_empty_tables(tmp_path):
     study = tmp_path / "results" / "little"
     write_predictions(study / "predictions/toy/none/none/none/none/seed0", {"en": 0.0}, "nli/full", "little")
-    write_fertility(study / "fertility/fertility.csv")
+    write_fertility(study / "fertility/bpe/nli.csv")
     made = make_tables(study)
     assert len(made["accuracy"]) == 2
     assert made["regimes"].empty
@@ -271,3 +272,37 @@ def test_fifteen_languages_by_ten_models(tmp_path):
     table = tables.accuracy(Study(cells, {}, pd.DataFrame(), {}, CONFIG | {"resamples": 10_000}))
     print(f"150 cells, 10,000 resamples: {time.process_time() - started:.1f} s of processor time")
     assert len(table) == 150 and (table["low"] < table["accuracy"]).all() and (table["accuracy"] < table["high"]).all()
+
+
+def test_each_model_is_held_against_its_own_tokeniser(study, tmp_path):
+    """A second model's tokeniser finds dear what the first finds cheap; with accuracies alike, the relation turns round."""
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    for place in ("predictions", "models"):
+        shutil.copytree(other / place / "toy/nli", other / place / "other/nli")
+    table = pd.read_csv(study / "fertility/bpe/nli.csv")
+    turned = table.assign(token_premium=10 / table["token_premium"], tokens_per_word=100 / table["tokens_per_word"])
+    (other / "fertility/other").mkdir()
+    turned.to_csv(other / "fertility/other/nli.csv", index=False)
+    alone, both = make_tables(study), make_tables(other)
+
+    correlation = both["correlation"].set_index(["model", "regime", "outcome", "predictor"])
+    for measure in ("token_premium", "tokens_per_word"):
+        toy, second = (correlation.loc[(model, "zero-shot", "accuracy", measure)] for model in ("toy", "other"))
+        assert (toy["tokenizer"], second["tokenizer"]) == ("bpe", "other")
+        assert toy["rho"] == pytest.approx(-second["rho"], abs=1e-5) and abs(toy["rho"]) > 0.5
+    own = both["correlation"][both["correlation"]["model"] == "toy"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, alone["correlation"])  # as if the other were not there
+
+    assert one(both["fertility"], tokenizer="other", text="dev", language="ar")["tokens_per_word"] == pytest.approx(
+        100 / 4.7, rel=1e-5
+    )
+    pd.testing.assert_frame_equal(
+        both["fertility"][both["fertility"]["tokenizer"] == "bpe"].reset_index(drop=True), alone["fertility"], check_dtype=False
+    )
+    claims = both["claims"][both["claims"]["test"] == "fertility_goes_with_accuracy"].groupby("model")["numbers"].unique()
+    assert claims["toy"][0].startswith("rho -") and claims["other"][0].startswith("rho 0")
+
+    make_figures(other)
+    shown = pd.read_csv(other / "transfer/figures/premium.csv").set_index(["model", "language"])["token_premium"]
+    assert shown["other", "ar"] == pytest.approx(10 / shown["toy", "ar"], rel=1e-4) and not shown.index.has_duplicates

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from carryover.planning.paths import System, run_of
+from carryover.planning.paths import System, fertility_of, run_of
 from carryover.runtime.errors import BadInput
 
 
@@ -32,6 +32,11 @@ def read_csv(path: Path) -> pd.DataFrame:
 def read_training(paths: Iterable[Path]) -> dict[tuple[System, int], dict[str, Any]]:
     """The training record of each run."""
     return {run_of(path): read_json(path) for path in sorted(paths)}
+
+
+def read_fertility(paths: Iterable[Path]) -> pd.DataFrame:
+    """How finely each tokeniser cuts each language, with a column `tokenizer`."""
+    return pd.concat([read_csv(path).assign(tokenizer=fertility_of(path)[0]) for path in paths], ignore_index=True)
 
 
 def read_curves(paths: Iterable[Path]) -> pd.DataFrame:

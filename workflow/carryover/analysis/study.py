@@ -31,8 +31,8 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """cells: answers by system and evaluation set, of every task; training: the record of each run; fertility: its table;
-    config: the rule's slice, with the `task` that regimes are of."""
+    """cells: answers by system and evaluation set, of every task; training: the record of each run; fertility: its tables for the
+    study's task, by `tokenizer`; config: the rule's slice, with the `task` that regimes are of."""
 
     cells: Cells
     training: dict[tuple[System, int], dict[str, Any]]
@@ -56,6 +56,15 @@ class Study:
     def source(self) -> str:
         """The language that others are transferred to from."""
         return self.config["source_language"]
+
+    def tokenizer_of(self, model: str) -> str:
+        """The name of the tokeniser that goes with a model."""
+        return self.config["tokenizers"][model]
+
+    def fertility_of(self, model: str, text: str) -> pd.DataFrame:
+        """How finely the tokeniser of this model cuts each language in `train` or `dev` text."""
+        rows = self.fertility
+        return rows[(rows["tokenizer"] == self.tokenizer_of(model)) & (rows["text"] == text)]
 
     @property
     def incomparable(self) -> str:

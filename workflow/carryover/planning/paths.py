@@ -155,6 +155,11 @@ def table_of(path: PurePath) -> tuple[str, str]:
     return path.parent.parent.name, path.stem
 
 
+def fertility_of(path: PurePath) -> tuple[str, str]:
+    """The tokeniser and the task of a table of fertility."""
+    return path.parent.name, path.stem
+
+
 def language_and_split(path: PurePath) -> tuple[str, str]:
     """Of a file `<language>.<split>.<suffix>`; the split of counts is `evaluation` (dev and test) or `training`."""
     if path.name.count(".") < 2:

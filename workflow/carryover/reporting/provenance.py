@@ -104,15 +104,20 @@ def _of_training(row: Row) -> list[str]:
 
 
 def _of_text(stage: str) -> Callable[[Row], list[str]]:
-    return lambda row: [f"{stage}/{row['language']}.{'training' if row['split'] == 'train' else 'evaluation'}"]
+    """The job that made the text of a row's language and split. stage: what stands before, such as `corpus/{task}`."""
+
+    def jobs(row: Row) -> list[str]:
+        return [f"{stage.format_map(row)}/{row['language']}.{'training' if row['split'] == 'train' else 'evaluation'}"]
+
+    return jobs
 
 
-# A column's `job` names one of these, or is itself the pattern of a job's name, such as `pretrain/{model}`.
+# A column's `job` names one of these, or is itself the pattern of a job's name, such as `pretrained/{model}`.
 JOBS: dict[str, Callable[[Row], list[str]]] = {
     "prediction": _of_prediction,
     "training": _of_training,
-    "corpus": _of_text("corpus"),
-    "tokens": _of_text("tokens/full"),
+    "corpus": _of_text("corpus/{task}"),
+    "tokens": _of_text("tokens/{tokenizer}/{task}/full"),
     "table": lambda row: [],
 }
 

@@ -184,26 +184,31 @@ def _regime_cells(study: Study) -> list[tuple[System, str, Cell]]:
 def correlation(study: Study) -> pd.DataFrame:
     """How each measure of the tokeniser goes with accuracy over the languages other than the source, regime by regime.
 
-    Also with what fine-tuning gains over zero-shot. Measures are those of the dev text, which is parallel and which every
-    language has. Holm over the measures of a regime. `published`: the same from the report's zero-shot and fertility.
+    Also with what fine-tuning gains over zero-shot. Measures are those of the model's own tokeniser on the dev text, which is
+    parallel and which every language has. Holm over the measures of a regime. `published`: the same from the report's zero-shot
+    and fertility.
     """
     settings = study.settings
-    measures = study.fertility[study.fertility["text"] == "dev"].set_index("language")
     rows = []
     for group in study.groups():
+        measures = study.fertility_of(group.model, "dev").set_index("language")
+        tokenizer = study.tokenizer_of(group.model)
         for (regime, outcome), reached in _outcomes(study, group).items():
             family = []
             for predictor in PREDICTORS:
                 x = [measures[predictor].get(language, np.nan) for language in reached]
                 found = statistics.spearman(np.array(x, dtype=float), np.array(list(reached.values())), settings)
-                row = group._asdict() | {"regime": regime, "outcome": outcome, "predictor": predictor}
+                row = group._asdict() | {"tokenizer": tokenizer, "regime": regime, "outcome": outcome, "predictor": predictor}
                 if (regime, outcome, predictor) == (ZERO_SHOT, "accuracy", "tokens_per_word"):
                     row["published"] = _published_correlation(study)
                 family.append(row | found._asdict() | {"languages": " ".join(reached)})
             for row, p in zip(family, statistics.holm([row["p"] for row in family]), strict=True):
                 row["p_holm"] = p
             rows += family
-    columns = [*GROUP, "regime", "outcome", "predictor", "rho", "low", "high", "p", "p_holm", "n", "published", "languages"]
+    columns = [
+        *(*GROUP, "tokenizer", "regime", "outcome", "predictor", "rho", "low", "high", "p", "p_holm", "n"),
+        *("published", "languages"),
+    ]
     return frame(rows, columns)
 
 

@@ -42,10 +42,18 @@ def data(tables: Tables, words: Words) -> list[str]:
 
 
 def tokeniser(tables: Tables, words: Words) -> list[str]:
-    """The cheapest and the dearest language, and how the published fertility is met."""
-    dev = tables["fertility"]
+    """Of each tokeniser the cheapest and the dearest language, and how the published fertility is met."""
+    said: list[str] = []
+    names = list(dict.fromkeys(tables["fertility"]["tokenizer"]))
+    for name in names:
+        told = _one_tokeniser(tables["fertility"][tables["fertility"]["tokenizer"] == name], words)
+        said += [f"The tokeniser {name}:", *told] if told and len(names) > 1 else told
+    return said
+
+
+def _one_tokeniser(table: pd.DataFrame, words: Words) -> list[str]:
     premium = (
-        dev[(dev["text"] == "dev") & (dev["language"] != words.source)]
+        table[(table["text"] == "dev") & (table["language"] != words.source)]
         .dropna(subset=["token_premium"])
         .sort_values("token_premium")
     )
@@ -57,7 +65,7 @@ def tokeniser(tables: Tables, words: Words) -> list[str]:
             f"{words.language(low['language'])} "
             f"and {high['token_premium']:.2f} times as many in {words.language(high['language'])}."
         )
-    train = dev[dev["text"] == "train"]
+    train = table[table["text"] == "train"]
     grouped = [(group, list(train[train["group"] == group]["language"])) for group in ("Low", "Medium", "High")]
     if len(train):
         told = "; ".join(f"{group.lower()} in {words.languages(codes)}" for group, codes in grouped if codes)

@@ -118,8 +118,8 @@ def fertility(tables: Tables, look: Look) -> Drawn:
 def _against(measure: str, label: str, tables: Tables, look: Look) -> Drawn:
     """One measure of the tokeniser, called `label` on its axis, against zero-shot accuracy."""
     fertility, correlation = tables["fertility"], tables["correlation"]
-    dev = fertility[fertility["text"] == "dev"][["language", measure]]
-    table = tables["zero_shot"].merge(dev, on="language").dropna(subset=[measure])
+    dev = fertility[fertility["text"] == "dev"][["tokenizer", "language", measure]]
+    table = tables["zero_shot"].merge(dev, on=["tokenizer", "language"]).dropna(subset=[measure])
     columns = ["model", "method", "language", measure, "n", "accuracy", "low", "high", "chance", "verdict"]
     if table.empty:
         return empty(f"no language has both a zero-shot accuracy and {label}", columns)

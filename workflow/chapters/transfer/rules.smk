@@ -1,5 +1,6 @@
 # The chapter's tables, from stored predictions and the records of the stages before: no GPU, seconds.
 MADE.append(f"{RESULTS}/transfer/tables/provenance.json")
+TOKENIZERS = {name: runs.tokenizer_of(config, name) for name in runs.models_in_use(config)}  # by model
 
 
 use rule job as transfer_tables with:
@@ -12,7 +13,7 @@ use rule job as transfer_tables with:
         ],
         training=TRAINING_RECORDS,
         curves=[f"{AT.run(run)}/curve.csv" for run in RUNS],
-        fertility=AT.fertility(MAIN_TOKENIZER, MAIN_TASK),
+        fertility=FERTILITIES,
         published=sorted(str(path) for path in Path("data/published").glob("*.csv")),
         corpus=[
             *(AT.counts(f"corpus/{MAIN_TASK}/{language}.evaluation") for language in LANGUAGES),
@@ -46,14 +47,19 @@ use rule job as transfer_tables with:
             comparable=config["report"]["not_comparable_because"] is None,
             not_comparable_because=config["report"]["not_comparable_because"] or "",
             # Published fertility was counted with GPT-2's tokeniser on XNLI's training text, whatever model a study trains.
-            fertility_not_comparable_because=" and ".join(
-                [
-                    *(["another tokeniser"] if config["tokenizers"].get(MAIN_TOKENIZER, {}).get("source") != "files" else []),
-                    *(["another corpus"] if FILES[config["tasks"][MAIN_TASK]["training"]]["url"].startswith("mini:") else []),
-                ]
-            ),
+            fertility_not_comparable_because={
+                name: " and ".join(
+                    [
+                        *(["another tokeniser"] if config["tokenizers"].get(name, {}).get("source") != "files" else []),
+                        *(["another corpus"] if FILES[config["tasks"][MAIN_TASK]["training"]]["url"].startswith("mini:") else []),
+                    ]
+                )
+                for name in set(TOKENIZERS.values())
+            },
+            tokenizers=TOKENIZERS,
             primary_variant=config["finetune"]["primary_variant"],
             trained={run.system.train: run.languages for run in RUNS.values()},
             source_language=config["source_language"],
             task=MAIN_TASK,
+            model=config["finetune"]["model"],
         ),

@@ -94,6 +94,7 @@ def zero_shot(study: Study) -> pd.DataFrame:
             if (cell := study.cell(system, language)) is None:
                 continue
             row = facts(system, cell) | {"language": language} | score(cell, study.settings)
+            row["tokenizer"] = study.tokenizer_of(group.model)
             row["category"] = _category(row["accuracy"], bounds)
             others = published.zero_shot(study.published, language)
             if others["published"] is not None:
@@ -102,7 +103,7 @@ def zero_shot(study: Study) -> pd.DataFrame:
             rows.append(row | others | published.compare_published(row, others["published"], study.incomparable, spent))
         judge(rows, study.settings)
         table += rows
-    columns = [*RUN, "seeds", "language", *SCORE, *GREEDY, "category", "published_category", *PUBLISHED]
+    columns = [*RUN, "tokenizer", "seeds", "language", *SCORE, *GREEDY, "category", "published_category", *PUBLISHED]
     return frame(table, [*columns, "public_low", "public_high", "public_runs"])
 
 
@@ -119,19 +120,20 @@ def fertility(study: Study) -> pd.DataFrame:
     """
     bounds, far = study.config["fertility_groups"], statistics.normal_quantile(study.settings.confidence)
     order = {language: place for place, language in enumerate(study.languages)}
-    table = study.fertility[study.fertility["language"].isin(order)]
+    table = study.fertility[study.fertility["language"].isin(order)].assign(task=study.task)
     rows = []
-    for row in sorted(table.to_dict("records"), key=lambda row: (row["text"], order[row["language"]])):
+    for row in sorted(table.to_dict("records"), key=lambda row: (row["tokenizer"], row["text"], order[row["language"]])):
         words = row["tokens_per_word"]
         row["group"] = "Low" if words < bounds["low"] else "Medium" if words < bounds["medium"] else "High"
         for name, measure in (("word", "tokens_per_word"), ("premium", "token_premium")):
             reach = far * row[f"{measure}_se"]
             row |= {f"{name}_low": row[measure] - reach, f"{name}_high": row[measure] + reach}
         if row["text"] == "train":
-            row |= published.fertility(study.published, row, study.config["fertility_not_comparable_because"])
+            row |= published.fertility(study.published, row, study.config["fertility_not_comparable_because"][row["tokenizer"]])
         rows.append(row)
     columns = [
-        *("language", "text", "rows", "words", "tokens", "characters", "bytes", "tokens_per_word", "word_low", "word_high"),
+        *("tokenizer", "task", "language", "text", "rows", "words", "tokens", "characters", "bytes"),
+        *("tokens_per_word", "word_low", "word_high"),
         *("tokens_per_character", "bytes_per_token", "token_premium", "premium_low", "premium_high", "group"),
         *("published", "published_group", "published_difference", "published_low", "published_high", "comparison"),
     ]
@@ -262,9 +264,10 @@ def data(study: TransferStudy) -> pd.DataFrame:
         for split, counts in one["splits"].items():
             labels = dict(zip(LABEL_NAMES, counts["targets"], strict=True))
             tokenised = cut.get((one["language"], split), {})
-            rows.append(tokenised | counts | labels | {"language": one["language"], "split": split})
+            made_of = {"task": study.task, "tokenizer": study.tokenizer_of(study.config["model"])}
+            rows.append(tokenised | counts | labels | made_of | {"language": one["language"], "split": split})
     columns = [
-        *("language", "split", "rows", "used", "unusable", *LABEL_NAMES),
+        *("task", "tokenizer", "language", "split", "rows", "used", "unusable", *LABEL_NAMES),
         *("premise_cut", "hypothesis_cut", "mean_tokens", "beyond_pretraining"),
     ]
     return frame(rows, columns)
