@@ -2,6 +2,7 @@ configfile: "config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/job.smk"
 include: "workflow/rules/mini.smk"
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/corpus.smk"

@@ -1,4 +1,4 @@
-# What all rules share: the resolved config, the key, the names of paths, and how scripts are called.
+# What all stages share: the resolved config, the key, the names of paths, and how scripts are called.
 import csv
 import json
 import os
@@ -81,14 +81,14 @@ wildcard_constraints:
 
 
 def keyed(script, **slice):
-    """The params of each rule: its script, and the key, which is its slice of the config (functions in it are asked per job)
+    """Script and key of a rule. The key is its slice of the config, of which functions are asked for each job,
     and its code."""
 
     def key(wildcards):
         values = {name: value(wildcards) if callable(value) else value for name, value in slice.items()}
         return make_key(f"{SCRIPTS}/{script}.py", values)
 
-    return {"script": script, "key": key}
+    return {"script": f"{script}.py", "key": key}
 
 
 def growing(amount):
@@ -101,9 +101,9 @@ ALL_CORES = workflow.resource_settings.cores or 1
 
 
 def needs(runtime, gpu=0, alone=False, **amounts):
-    """The resources of a rule: `mem_mb`, `runtime` in minutes, and GPUs.
+    """What a rule asks for, `mem_mb`, `runtime` in minutes, and GPUs.
 
-    A rule that measures time says `alone=True` here and `threads: ALL_CORES`: nothing runs beside its jobs, which refuse a busy
+    Where time is measured, a rule says `alone=True` here and has ALL_CORES as threads, so that nothing runs beside its jobs, which refuse a busy
     machine. No key knows of it.
     """
     node = {"slurm_extra": "--open-mode=append --exclusive"} if alone else {}  # else the profile's, which knows no rules
@@ -118,24 +118,12 @@ def needs(runtime, gpu=0, alone=False, **amounts):
 # How every job is called. Lists of files and keys go through pipes: they grow with the runs and outgrow a command line.
 ENVIRONMENT = str(Path(workflow.basedir) / "envs" / "carryover.yaml")  # rules of chapters lie one folder deeper
 RUN = (
-    "python $SCRIPTS/{params.script}.py --key @<(printf '%s\\n' {params.key:q})"
+    "python $SCRIPTS/{params.script} --key @<(printf '%s\\n' {params.key:q})"
     " --inputs @<(printf '%s\\n' {input:q}) --input-names {input._names:q}"
     " --outputs @<(printf '%s\\n' {output:q}) --output-names {output._names:q}"
     " --log {log:q} --provenance {output.provenance:q} --minutes {resources.runtime} --gpu {resources.gpu}"
     " --alone {resources.alone} --scratch $SCRATCH"
 )
-
-
-# What all rules do alike: `use rule job as X with` what X reads, writes, logs, and asks for.
-rule job:
-    log:
-        f"{RESULTS}/logs/job.log",
-    conda:
-        ENVIRONMENT
-    resources:
-        **needs(runtime=120),
-    shell:
-        RUN
 
 
 def downloaded(name):
@@ -267,6 +255,75 @@ def tokens_of(split):
 def asked(languages):
     """A constraint on {run}/{task}/{view}: those that are asked exactly these languages."""
     return runs.pattern("/".join(place) for place, theirs in PREDICTIONS.items() if theirs == languages)
+
+
+def read_as(splits):
+    """The slice of the config by which rows of these splits are read, and the task's own code."""
+    return {
+        "parts": lambda wildcards: {"tasks": wildcards.task},
+        "language": lambda wildcards: wildcards.language,
+        "unsegmented": lambda wildcards: wildcards.language in UNSEGMENTED,
+        "options": lambda wildcards: reading_options(SCHEMA, config, wildcards.task, splits, wildcards.language),
+    }
+
+
+def sources_of(splits):
+    """The files that hold these splits: one archive, or a file each."""
+    return lambda wildcards: [downloaded(name) for name in runs.source_names(config, wildcards.task, wildcards.language, splits)]
+
+
+def tokenizer_sources(wildcards):
+    """The files that a tokeniser is made of."""
+    tokenizer = config["tokenizers"][wildcards.tokenizer]
+    return [downloaded(tokenizer[name]) for name in {"files": ("vocab", "merges"), "train": ("text",)}[tokenizer["source"]]]
+
+
+def trained_vocabulary(wildcards):
+    """The entries of a vocabulary that is trained here."""
+    tokenizer = config["tokenizers"][wildcards.tokenizer]
+    return tokenizer["vocabulary"] if tokenizer["source"] == "train" else None
+
+
+def tokenizer_sources_of_model(wildcards):
+    """The tokeniser that goes with a model: the directory's own, or the one of `tokenizers` that the model names."""
+    model = config["models"][wildcards.model]
+    if model["source"] == "directory":
+        return [f"{model['path']}/{name}" for name in paths.TOKENIZER_FILES]
+    return tokenizer_files(model["tokenizer"])
+
+
+def asked_of(wildcards):
+    """The run, the task and the view of a question."""
+    return wildcards.asked.rsplit("/", 2)
+
+
+def tokens_asked(languages):
+    """The tokens of these languages, by the tokeniser of the model that is asked."""
+
+    def tokens(wildcards):
+        run, task, view = asked_of(wildcards)
+        tokenizer = runs.tokenizer_of(config, EVALUATED[run].system.model)
+        return [AT.tokens(tokenizer, task, view, language, split) for language in languages for split in runs.EVALUATION]
+
+    return tokens
+
+
+def trained(what):
+    """A value of a run, for its key."""
+    return lambda wildcards: what(RUNS[wildcards.run])
+
+
+def alike(run):
+    """The runs that can share a rule, which cannot have other outputs for each job, those that leave the same files, and that
+    stay on disk or go once they have predicted."""
+    keep = config["finetune"]["keep"]
+    files = [Path(path).name for path in files_of_run(run.name)]
+    added = [
+        *({run.system.method} - {"full"}),
+        *([runs.answer_of(run.system.task)] if runs.answer_files(run.system.task) else []),
+    ]
+    passing = keep is not None and run.system.variant not in keep
+    return ("_".join(["finetune", *added, *(["passing"] if passing else [])]), tuple(files), passing)
 
 
 onstart:

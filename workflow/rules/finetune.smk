@@ -2,24 +2,6 @@
 FINETUNED = AT.run("{run}")
 
 
-def trained(what):
-    """A value of a run, for its key."""
-    return lambda wildcards: what(RUNS[wildcards.run])
-
-
-def alike(run):
-    """The runs that can share a rule, which cannot have other outputs for each job: those that leave the same files, and that
-    stay on disk or go once they have predicted."""
-    keep = config["finetune"]["keep"]
-    files = [Path(path).name for path in files_of_run(run.name)]
-    added = [
-        *({run.system.method} - {"full"}),
-        *([runs.answer_of(run.system.task)] if runs.answer_files(run.system.task) else []),
-    ]
-    passing = keep is not None and run.system.variant not in keep
-    return ("_".join(["finetune", *added, *(["passing"] if passing else [])]), tuple(files), passing)
-
-
 for name, files, passing in sorted({alike(run) for run in RUNS.values()}):
 
     rule:

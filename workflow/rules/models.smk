@@ -1,12 +1,4 @@
 # Pretrained models from elsewhere, checked, each with its own tokeniser: Hugging Face directories like all others.
-def tokenizer_sources_of_model(wildcards):
-    """The tokeniser that goes with a model: the directory's own, or the one of `tokenizers` that the model names."""
-    model = config["models"][wildcards.model]
-    if model["source"] == "directory":
-        return [f"{model['path']}/{name}" for name in paths.TOKENIZER_FILES]
-    return tokenizer_files(model["tokenizer"])
-
-
 use rule job as models with:
     input:
         files=model_sources,

@@ -1,21 +1,5 @@
 # Every model scores the languages it is asked, dev and test, in one job: the waist of the study. All tables come from these
 # rows. A rule cannot have a different number of outputs for each job, so models with the same question share a rule.
-def asked_of(wildcards):
-    """The run, the task and the view of a question."""
-    return wildcards.asked.rsplit("/", 2)
-
-
-def tokens_asked(languages):
-    """The tokens of these languages, by the tokeniser of the model that is asked."""
-
-    def tokens(wildcards):
-        run, task, view = asked_of(wildcards)
-        tokenizer = runs.tokenizer_of(config, EVALUATED[run].system.model)
-        return [AT.tokens(tokenizer, task, view, language, split) for language in languages for split in runs.EVALUATION]
-
-    return tokens
-
-
 for languages in {tuple(theirs): theirs for theirs in PREDICTIONS.values()}.values():
 
     rule:

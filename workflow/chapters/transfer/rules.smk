@@ -51,7 +51,11 @@ use rule job as transfer_tables with:
                 name: " and ".join(
                     [
                         *(["another tokeniser"] if config["tokenizers"].get(name, {}).get("source") != "files" else []),
-                        *(["another corpus"] if FILES[config["tasks"][MAIN_TASK]["training"]]["url"].startswith("mini:") else []),
+                        *(
+                            ["another corpus"]
+                            if FILES[config["tasks"][MAIN_TASK]["training"]]["url"].startswith("mini:")
+                            else []
+                        ),
                     ]
                 )
                 for name in set(TOKENIZERS.values())
