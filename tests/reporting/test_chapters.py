@@ -136,8 +136,8 @@ def test_a_cell_leads_to_its_job_by_what_its_column_says():
     }
     assert made_by("prediction", row, "transfer/tables")[0] == "predictions/toy/nli/full/a/en/seed3/nli/full"
     assert made_by("training", row, "transfer/tables") == ["models/toy/nli/full/a/en/seed3", "transfer/tables"]
-    assert made_by("corpus", row, "transfer/tables") == ["corpus/es.training"]
-    assert made_by("pretrain/{model}", row, "transfer/tables") == ["pretrain/toy"]
+    assert made_by("corpus", row, "transfer/tables") == ["corpus/nli/es.training"]
+    assert made_by("pretrained/{model}", row, "transfer/tables") == ["pretrained/toy"]
     assert made_by("table", row, "transfer/tables") == ["transfer/tables"]
     assert made_by(None, row, "transfer/tables") == []
     assert made_by("training", {"train": pd.NA}, "transfer/tables") == ["transfer/tables"]
