@@ -16,7 +16,9 @@ from study_runner import finished_mini
 SMALL = {"vocab_size": 97, "n_positions": 48, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_inner": 56, "eos_token_id": 96}
 
 # For the fixture alone: a study of a test that found the published files there would be another study.
-MIRROR = os.environ.pop("CARRYOVER_MIRROR", "")
+# Processes that share the tests get it under another name from the one that starts them.
+MIRROR = os.environ.setdefault("MIRROR_OF_TESTS", os.environ.pop("CARRYOVER_MIRROR", ""))
+os.environ.pop("CARRYOVER_MIRROR", None)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -112,7 +112,7 @@ def test_a_study_without_english_dev_has_no_premium_and_does_not_fail(letters, t
 def test_the_published_values_are_matched_to_two_decimals(mirror, gpt2, language):
     published = pd.read_csv(ROOT / "data" / "published" / "fertility.csv").set_index("language")["tokens_per_word"]
     rows, _ = xnli.read_split(mirror / "xnli" / "XNLI-MT-1.0.zip", "train", language)
-    rows = xnli.prepare_text(rows.head(3927), language, "train", detokenize=False, unsegment=language == "zh")
+    rows = xnli.prepare_text(rows.head(3927), language, moses=False, join=language == "zh")
     found = measure({(language, "train"): rows}, gpt2, rows=3927, source="en")
     assert found["rows"].item() == 3927
     assert round(found["tokens_per_word"].item(), 2) == pytest.approx(published[language], abs=1e-9)
