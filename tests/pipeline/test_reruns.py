@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from carryover.planning.keys import closure
+from carryover.runtime import parts
 from study_runner import PROJECT, clone, planned, snakemake
 from tools.blast import LEFT_OUT, unfounded
 from tools.listing import Listed, read_jobs
@@ -122,11 +123,16 @@ def test_an_edit_of_a_module_runs_the_rules_that_import_it(project, module, old,
         jobs = jobs_of(project)
     finally:
         path.write_text(original, encoding="utf-8")
-    scripts = (project / "workflow/scripts").glob("*.py")
-    importing = {f"$SCRIPTS/{script.name}" for script in scripts if path in closure(script, project / "workflow")}
-    assert {job.outputs for job in jobs} >= {job.outputs for job in before.values() if job.command.split()[1] in importing}
-    changed = {job.command.split()[1] for job in jobs if job.key != before[job.outputs].key}
-    assert changed and changed <= importing
+
+    def imports_it(job: Listed) -> bool:
+        """By its script, or by a part that its rule names."""
+        used = parts.modules(job.key["config"].get("parts", {})).values()
+        script = project / "workflow/scripts" / job.command.split()[1].removeprefix("$SCRIPTS/")
+        return path in closure(script, project / "workflow", tuple(project / "workflow" / parts.file_of(name) for name in used))
+
+    importing = {outputs for outputs, job in before.items() if imports_it(job)}
+    assert importing and {job.outputs for job in jobs} >= importing
+    assert {job.outputs for job in jobs if job.key != before[job.outputs].key} == importing
     assert list(unfounded(jobs, before)) == []  # the others read what these make
 
 
