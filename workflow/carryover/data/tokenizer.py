@@ -81,7 +81,7 @@ def copy_tokenizer(model_files: Iterable[Path], directory: Path) -> None:
     """Puts the tokeniser's files among these into a model's directory, whole."""
     for path in model_files:
         if path.name in FILES:
-            files.write_bytes(directory / path.name, path.read_bytes())
+            files.copy(path, directory / path.name)
 
 
 def load(path: Path) -> Tokenizer:
