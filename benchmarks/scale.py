@@ -2,9 +2,9 @@
 
     python benchmarks/scale.py --models 5 --methods 4 --seeds 5
 
-A config has one backbone and one method today, so models times methods are stood for by as many variants of the recipe: the
-DAG has the same jobs and files. Prints one line of JSON. With --finished, the same plan again where every output is there and
-recorded, which is what each later call of Snakemake on a finished study costs (some minutes to set up, in a copy).
+Models times methods are stood for by as many variants of the recipe: the DAG has the same jobs and files. Prints one line of
+JSON. With --finished, the same plan again where every output is there and recorded, which is what each later call of Snakemake on
+a finished study costs (some minutes to set up, in a copy).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,7 @@ def metrics_of(config: Config, task: str) -> list[str]:
     return [name for name, needed in named.items() if needed.items() <= options.items()]
 
 
+@cache  # asked several times for each of thousands of jobs
 def _constant(module: str, name: str) -> Any:
     """A constant of a module of the library, read from its source: the modules themselves import PyTorch."""
     for node in ast.parse((LIBRARY / module).read_bytes()).body:

@@ -7,6 +7,7 @@ of the shared radius (`x-radius`) and to what a key of another section runs agai
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,15 @@ def method_files(method: str) -> list[str]:
 
     Raises BadInput where there is no such method.
     """
+    return list(_files_of(method))
+
+
+@cache  # asked several times for each of thousands of jobs
+def _files_of(method: str) -> tuple[str, ...]:
     path = WORKFLOW / "schemas" / "methods" / f"{method}.yaml"
     if not path.is_file():
         raise BadInput(f"no method {method}: there is no {path.name} in workflow/schemas/methods")
-    return _read(path)["x-files"]
+    return tuple(_read(path)["x-files"])
 
 
 def looked_up(schema: Schema, root: Schema) -> Schema:
