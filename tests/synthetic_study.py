@@ -42,6 +42,7 @@ CONFIG = {
     "tokenizers": {"toy": "bpe", "other": "other"},
     "equal_within": 0.02,
     "trained": TRAINED,
+    "labels": {"nli": ["entailment", "contradiction", "neutral"], "tagging": []},
     "digits": 1,
     "published": ["report", "public_runs", "literature"],
     "comparable": False,

@@ -107,6 +107,17 @@ def test_cells_are_paired_on_the_rows_of_both():
         paired(first, cell(choices(drawn(9, 0.5, 0)).assign(id=range(100, 109))))
 
 
+def test_translations_are_paired_in_the_clusters_of_one_language():
+    """Two premises of one language may be the same text in another: both have the draw of the first."""
+    right = drawn(90, 0.5, 0)
+    table = choices(right)
+    merged = table.assign(cluster=table["cluster"].replace({1: 0}))
+    first, second = paired(cell(table), cell(merged))
+    assert second.clusters == first.clusters == 30
+    assert (resampled(first, accuracy, SETTINGS) == resampled(second, accuracy, SETTINGS)).all()
+    assert [one.clusters for one in paired(cell(merged), cell(table))] == [29, 29]
+
+
 def test_bad_predictions_are_named(tmp_path):
     path = write(tmp_path, choices(drawn(9, 0.5, 0)).iloc[:0])
     with pytest.raises(BadInput, match=r"en\.test\.parquet: has no rows"):

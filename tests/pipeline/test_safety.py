@@ -26,6 +26,7 @@ from carryover.planning.keys import canonical
 from carryover.planning.schema import load_schema
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
+from carryover.tasks.nli import LABELS
 from carryover.training.checkpoints import Checkpoints
 from study_runner import PROJECT, job_arguments
 
@@ -80,13 +81,13 @@ def declaring(path: Path, size: int) -> Path:
 def test_a_member_is_not_unpacked_past_its_declared_size(tmp_path):
     archive = declaring(tmp_path / "lies.zip", 100)
     with pytest.raises(BadInput, match=r"lies\.zip: .*multinli\.train\.en\.tsv is corrupt after line \d"):
-        xnli.read_split(archive, "train", "en")
+        xnli.read_split(archive, "train", "en", LABELS)
 
 
 def test_a_member_that_declares_too_much_is_not_unpacked_at_all(tmp_path):
     archive = declaring(tmp_path / "bomb.zip", 0xF0000000)
     with pytest.raises(BadInput, match=r"bomb\.zip: .*unpacks to 4026531840 bytes, more than 536870912: not a file of rows"):
-        xnli.read_split(archive, "train", "en")
+        xnli.read_split(archive, "train", "en", LABELS)
 
 
 # ------------------------------------------------------------------------------------------ models and checkpoints

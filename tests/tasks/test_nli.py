@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from carryover.runtime.errors import BadInput
 from carryover.tasks import nli
 
 
@@ -118,3 +119,17 @@ def test_reading_and_tokenising_do_not_load_torch():
     library = Path(nli.__file__).parents[2]
     ask = [sys.executable, "-c", "import sys, carryover.tasks.nli; print('torch' in sys.modules)"]
     assert subprocess.run(ask, cwd=library, capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_rows_of_ones_own_are_read_beside_archives(tmp_path):
+    for split in ("dev", "test"):
+        rows = [f"{split} {k}\tdann\t{label}" for k, label in enumerate(("ja", "neutral"))]
+        (tmp_path / f"{split}.tsv").write_text("\n".join(["text\tzweiter\tlabel", *rows]) + "\n", encoding="utf-8")
+    columns = {"premise": "text", "hypothesis": "zweiter", "label": "label"}
+    options = {"columns": columns | dict.fromkeys(["language", "split", "id", "premise_id"]), "unsegment": False}
+    options |= {"label_names": {"ja": "entailment"}, "expected_rows": {"dev": 2, "test": None}}
+    tables, counts = nli.read([tmp_path / "dev.tsv", tmp_path / "test.tsv"], "de", ["dev", "test"], options)
+    assert tables["test"]["published_premise"].tolist() == ["test 0", "test 1"]
+    assert counts["dev"] == {"rows": 2, "used": 2, "unusable": 0, "targets": [1, 0, 1]}
+    with pytest.raises(BadInput, match=r"dev\.tsv has 2 rows for de, expected_rows\.dev says 2490"):
+        nli.read([tmp_path / "dev.tsv"], "de", ["dev"], options | {"expected_rows": {"dev": 2490}})

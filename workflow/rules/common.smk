@@ -28,6 +28,7 @@ try:
     SCHEMA = load_schema()
     config = resolve(dict(config), SCHEMA)
     CHAPTERS = {name: read_chapter(FOLDER / name / FILE) for name in chapters_in_use(config)}
+    NEEDED = [config["fetch"]["files"][name] for name in runs.files_in_use(config)]
 except BadInput as problem:
     sys.exit(f"error: {problem}")
 
@@ -328,10 +329,9 @@ def alike(run):
 
 onstart:
     # What is missing is said before anything runs, in one line.
-    needed = [FILES[name] for name in runs.files_in_use(config) if not Path(downloaded(name)).exists()]
-    sources = [
-        locate(file["path"], file["url"], os.environ.get(MIRROR)) for file in needed if not file["url"].startswith("mini:")
-    ]
+    needed = [file for file in NEEDED if not Path(f"{DOWNLOADS}/{file['path']}").exists()]
+    elsewhere = [file for file in needed if not file["url"].startswith("mini:")]
+    sources = [locate(file["path"], file["url"], os.environ.get(MIRROR)) for file in elsewhere]
     if lacking := unreachable(sources):
         sys.exit(redact(f"error: cannot reach {', '.join(lacking)}; {remedy()}"))
     # SLURM's own logs lie with their study. A profile does not know its name, and settings are not yet there above.

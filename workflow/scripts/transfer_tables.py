@@ -2,7 +2,6 @@
 
 from carryover.analysis import predictions, records
 from carryover.analysis.published import read_published
-from carryover.data.xnli import LABEL_NAMES
 from carryover.reporting.chapter_tables import write_tables
 from carryover.runtime import parts
 from carryover.runtime.job import Job, run_job
@@ -13,12 +12,13 @@ def work(job: Job) -> None:
     config = job.config
     modules = parts.load(config["parts"])
     known = records.read_csv(job.input("languages"))
+    labels = {task: tuple(names) for task, names in config["labels"].items()}
     named = ("corpus", "tokens", "parity", "proposal", "generations")
     read = {name: [records.read_json(path) for path in job.inputs[name]] for name in named}
     pretraining = {path.parent.name: records.read_json(path) for path in job.inputs["pretrain"]}
     curves = {path.parent.name: records.read_csv(path) for path in job.inputs["pretraining_curves"]}
     study = TransferStudy(
-        cells=predictions.read_cells(job.inputs["predictions"], config["languages"], {"nli": LABEL_NAMES}),
+        cells=predictions.read_cells(job.inputs["predictions"], config["languages"], labels),
         training=records.read_training(job.inputs["training"]),
         fertility=records.read_fertility(job.inputs["fertility"]),
         published=read_published(job.inputs["published"]),

@@ -165,10 +165,16 @@ def resampled(cell: Cell, metric: Metric, settings: Settings) -> np.ndarray:
 
 
 def paired(first: Cell, second: Cell) -> tuple[Cell, Cell]:
-    """Both cells on the rows that both have; the cells themselves where those are all."""
-    if np.array_equal(first.id, second.id):
+    """Both cells on the rows that both have, in the clusters of the first; the cells themselves where those are all.
+
+    Translations of one row may share their premise with other rows in each language: it is the same draw of clusters for both.
+    """
+    if not np.array_equal(first.id, second.id):
+        first, second = first.only(second.id), second.only(first.id)
+    if np.array_equal(first.cluster, second.cluster):
         return first, second
-    return first.only(second.id), second.only(first.id)
+    cluster = first.tables[0]["cluster"].to_numpy()
+    return first, replace(second, tables=tuple(table.assign(cluster=cluster) for table in second.tables))
 
 
 def read_cells(paths: Iterable[Path], languages: Iterable[str], labels: Mapping[str, tuple[str, ...]]) -> Cells:

@@ -7,6 +7,7 @@ quote characters and U+2028 (so lines end at `\\n` alone and nothing is unquoted
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ import pandas as pd
 from carryover.data import archives
 from carryover.runtime.errors import BadInput
 
-LABELS = {"entailment": 0, "contradiction": 1, "contradictory": 1, "neutral": 2}  # the handout's numbers
-LABEL_NAMES = ("entailment", "contradiction", "neutral")
+SPELLINGS = {"contradictory": "contradiction"}  # of labels in training text
 COLUMNS = {  # published name -> ours
     "train": {"premise": "premise", "hypo": "hypothesis", "label": "target"},
     "eval": {
@@ -31,23 +31,27 @@ COLUMNS = {  # published name -> ours
 }
 
 
-def read_split(archive: Path, split: str, language: str, expected_rows: int | None = None) -> tuple[pd.DataFrame, int]:
+def read_split(
+    archive: Path, split: str, language: str, labels: Sequence[str], expected_rows: int | None = None
+) -> tuple[pd.DataFrame, int]:
     """One split of one language, as published, and how many of its rows cannot be used.
 
     Columns: id, cluster (of the pair and of its premise; in training text, which has none, the row number), premise,
-    hypothesis (text), target (0, 1, 2), genre. Raises BadInput for a missing member, too many unusable rows, or another row
-    count.
+    hypothesis (text), target (the place among `labels`, the names that there may be), genre. Raises BadInput for a missing
+    member, too many unusable rows, or another row count.
     """
     kind = "train" if split == "train" else "eval"
     name = f"multinli.train.{language}.tsv" if split == "train" else f"xnli.{split}.tsv"
     remedy = f"; {language} has no training text in this source: take it out of the task's train_languages"
     member = archives.find_member(archive, name, remedy if split == "train" else "")
-    table, unusable = read_xnli_tsv(archive, member, kind, language)
+    table, unusable = read_xnli_tsv(archive, member, kind, language, labels)
     archives.check_rows(f"{archive}: {member}", language, split, len(table), unusable, expected_rows)
     return table, len(unusable)
 
 
-def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
+def read_xnli_tsv(
+    archive: Path, member: str, kind: str, language: str, labels: Sequence[str]
+) -> tuple[pd.DataFrame, list[tuple[int, str]]]:
     """The rows of one member, by column name, and the rows that cannot be used as (line number, reason).
 
     kind: `train` or `eval`; of an `eval` file only the rows of `language`. Raises BadInput for a missing column, an
@@ -71,8 +75,9 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
             unusable.append((number, f"{len(fields)} fields of {len(names)}"))
             continue
         row = {ours: fields[place].strip() if place < len(fields) else "" for ours, place in places.items()}
-        if row["target"] not in LABELS:
-            known = ", ".join(LABELS)
+        label = SPELLINGS.get(row["target"], row["target"])
+        if label not in labels:
+            known = ", ".join([*labels, *SPELLINGS])
             raise BadInput(f"{archive}: {member}, line {number}: unknown label {row['target']!r}; known: {known}")
         if not row["premise"] or not row["hypothesis"]:
             unusable.append((number, "no premise" if row["hypothesis"] else "no hypothesis"))
@@ -85,7 +90,7 @@ def read_xnli_tsv(archive: Path, member: str, kind: str, language: str) -> tuple
         rows["cluster"].append(int(identity[1]))
         rows["premise"].append(row["premise"])
         rows["hypothesis"].append(row["hypothesis"])
-        rows["target"].append(LABELS[row["target"]])
+        rows["target"].append(labels.index(label))
         rows["genre"].append(row.get("genre", ""))
     return pd.DataFrame(rows).astype({"target": "int8", "id": "int64", "cluster": "int64"}), unusable
 

@@ -30,16 +30,21 @@ def _is_safe_url(url: Any) -> bool:
 
 @FORMATS.checks("template", raises=BadInput)
 def _is_template(text: Any) -> bool:
-    """A prompt of a premise and a hypothesis, each once, and of nothing else in braces."""
+    """A prompt of a premise and then a hypothesis, each once, and of nothing else in braces."""
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(text) if field is not None]
+        parts = [part for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError as problem:
         raise BadInput(f"not a template ({problem}): write {{{{ and }}}} for braces") from problem
+    fields = [field for _, field, _, _ in parts]
     for name in ("premise", "hypothesis"):
         if fields.count(name) != 1:
             raise BadInput(f"a template has {{{name}}} exactly once; this one {fields.count(name)} times: {text!r}")
     if unknown := [field for field in fields if field not in ("premise", "hypothesis")]:
         raise BadInput(f"a template has {{premise}} and {{hypothesis}}, not {{{unknown[0]}}}")
+    if fields != ["premise", "hypothesis"]:
+        raise BadInput(f"a template has {{premise}} before {{hypothesis}}: {text!r}")
+    if formatted := [field for _, field, spec, conversion in parts if spec or conversion]:
+        raise BadInput(f"a template takes {{{formatted[0]}}} as it stands, without a format: {text!r}")
     return True
 
 

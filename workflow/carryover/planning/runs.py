@@ -17,6 +17,7 @@ from typing import Any
 from carryover.planning import paths
 from carryover.planning.config import recipe_of
 from carryover.planning.paths import System
+from carryover.planning.references import nearest
 from carryover.runtime.errors import BadInput
 
 Config = dict[str, Any]
@@ -145,6 +146,11 @@ def answer_of(task: str) -> str:
     return _constant(f"tasks/{task}.py", "ANSWER")
 
 
+def labels_of(task: str) -> list[str]:
+    """The names of the candidates of a task whose answer is a choice, in their order; none of another."""
+    return list(_constant(f"tasks/{task}.py", "LABELS")) if answer_of(task) == "choice" else []
+
+
 def answer_files(task: str) -> list[str]:
     """The names of the files that a trained answer adds to a model's directory: what the answer's module says."""
     return list(_constant(f"answers/{answer_of(task)}.py", "FILES"))
@@ -182,9 +188,28 @@ def source_names(config: Config, task: str, language: str, splits: Iterable[str]
         key = "training" if split in TRAINING else "evaluation"
         name = config["tasks"][task][key].replace("{language}", language).replace("{split}", split)
         if name not in config["fetch"]["files"]:
-            raise BadInput(f"config: tasks.{task}.{key}: no file {name!r} in fetch.files ({split} of {language})")
+            near = nearest(name, list(config["fetch"]["files"]))
+            raise BadInput(f"config: tasks.{task}.{key}: no file {name!r} in fetch.files ({split} of {language}); {near}")
         names.append(name)
     return list(dict.fromkeys(names))
+
+
+def check_columns(config: Config, task: str) -> None:
+    """Holds rows of one's own to columns that tell languages and splits apart, where the names of their files do not.
+
+    Raises BadInput where dev and test, or several languages, would be the same rows.
+    """
+    section = config["tasks"][task]
+    for key, splits in (("evaluation", EVALUATION), ("training", TRAINING)) if "columns" in section else ():
+        needed = {"language": len(config["languages"]), "split": len(splits)}
+        for column, several in needed.items():
+            names = source_names(config, task, config["languages"][0], splits)
+            own = any(not config["fetch"]["files"][name]["path"].endswith(".zip") for name in names)
+            if own and several > 1 and section["columns"][column] is None and f"{{{column}}}" not in section[key]:
+                raise BadInput(
+                    f"config: tasks.{task}.{key}: {section[key]} has rows of several {column}s: name the column that tells them "
+                    f"apart in tasks.{task}.columns.{column}, or give a file each by {{{column}}} in the name"
+                )
 
 
 def tokenizer_of(config: Config, model: str) -> str:
@@ -198,9 +223,11 @@ def tokenizers_in_use(config: Config) -> list[str]:
 
 
 def files_in_use(config: Config) -> list[str]:
-    """The names of `fetch.files` that this study needs."""
+    """The names of `fetch.files` that this study needs. Raises BadInput for one that is not there (`source_names`), and for rows
+    of one's own that nothing tells apart (`check_columns`)."""
     names = []
     for task in tasks_in_use(config):
+        check_columns(config, task)
         trained = languages_with_training_text(config, task)
         names += [name for language in config["languages"] for name in source_names(config, task, language, EVALUATION)]
         names += [name for language in trained for name in source_names(config, task, language, TRAINING)]

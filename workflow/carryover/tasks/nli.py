@@ -1,4 +1,5 @@
-"""Natural language inference: does a premise entail a hypothesis, contradict it, or neither? XNLI (Conneau et al. 2018).
+"""Natural language inference: does a premise entail a hypothesis, contradict it, or neither? XNLI (Conneau et al. 2018), or
+rows of one's own.
 
 A prompt holds both, and the answer is one of three label words after it.
 """
@@ -13,13 +14,14 @@ import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
 
-from carryover.data import prompts, xnli
+from carryover.data import archives, pairs, prompts, xnli
 from carryover.data.subsets import take_subset
 
 ANSWER = "choice"
 METRICS: dict[str, dict[str, str]] = {"accuracy": {}}  # each with the options under which it has a meaning
 VIEWS = ("full", "hypothesis", "shuffled")
 FIELDS = ("premise", "hypothesis")
+LABELS = ("entailment", "contradiction", "neutral")  # in the handout's order
 
 
 def read(
@@ -28,21 +30,37 @@ def read(
     """The rows of each split: id, cluster (the premise), premise, hypothesis, target (0, 1, 2), genre, and the text as
     published; and counts: rows of the file, used, unusable, and of each target.
 
-    sources: one archive of XNLI. options: expected_rows (by split), unsegment (remove this language's spaces in every
-    split); for training rows also subset, subset_seed, detokenize, and unsegmented (the language is written without spaces).
+    sources: one for all splits, or one each: an archive of XNLI (`.zip`) or rows of one's own (`carryover.data.pairs`). options:
+    expected_rows (by split), unsegment (remove this language's spaces in every split); for training rows also subset,
+    subset_seed, detokenize, and unsegmented (the language is written without spaces); for rows of one's own columns (the names of
+    the file's) and label_names (the names of labels in it that are not ours).
     """
     tables, counts = {}, {}
-    for split in splits:
-        table, unusable = xnli.read_split(sources[0], split, language, options["expected_rows"][split])
+    for source, split in zip(sources if len(sources) > 1 else [*sources] * len(splits), splits, strict=True):
+        table, unusable = _read_split(source, language, split, options)
         rows = len(table) + unusable
         if split == "train":
             table = take_subset(table, options["subset"], options["subset_seed"])
         moses = split == "train" and options["detokenize"]  # dev and test are raw text
         join = options["unsegment"] or (moses and options["unsegmented"])
         tables[split] = xnli.prepare_text(table, language, moses, join)
-        targets = np.bincount(table["target"], minlength=len(xnli.LABEL_NAMES)).tolist()
+        targets = np.bincount(table["target"], minlength=len(LABELS)).tolist()
         counts[split] = {"rows": rows, "used": len(table), "unusable": unusable, "targets": targets}
     return tables, counts
+
+
+def _read_split(source: Path, language: str, split: str, options: Mapping[str, Any]) -> tuple[pd.DataFrame, int]:
+    """The rows of one split, and how many cannot be used."""
+    expected = options["expected_rows"][split]
+    if source.suffix == ".zip":
+        return xnli.read_split(source, split, language, LABELS, expected)
+    labels = {name: place for place, name in enumerate(LABELS)}
+    labels |= {theirs: labels[ours] for theirs, ours in options["label_names"].items()}
+    table, unusable = pairs.read_pairs(source, language, split, options["columns"], labels)
+    archives.check_rows(str(source), language, split, len(table), unusable, expected)
+    if split != "train":  # translations line up whatever the order of their files; training text has a head
+        table = table.sort_values("id", ignore_index=True)
+    return table.assign(genre=""), len(unusable)
 
 
 def apply_view(table: pd.DataFrame, view: str, seed: int) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from carryover.analysis import published, statistics
 from carryover.analysis.comparison import compare, judge, judge_differences, score
 from carryover.analysis.predictions import Cell
 from carryover.analysis.study import OWN, ZERO_SHOT, Group, Study
-from carryover.data.xnli import LABEL_NAMES
 from carryover.planning.paths import NOTHING, System
 from chapters.transfer.sources import TransferStudy
 
@@ -38,7 +37,7 @@ SPENT = ["rows", "examples", "updates"]
 WHOLE = {
     *("n", "clusters", "seed", "seeds", "only_this", "only_other", "rows", "examples", "updates", "tokens", "parameters"),
     *("model_bytes", "words", "characters", "bytes", "count", "used", "unusable", "premise_cut", "hypothesis_cut", "models"),
-    *("lines", "positions_seen", "public_runs", "other_examples", "other_updates", "batch_size", *LABEL_NAMES),
+    *("lines", "positions_seen", "public_runs", "other_examples", "other_updates", "batch_size"),
     *("joint_examples", "single_examples", "joint_updates", "single_updates"),
 }  # columns of whole numbers, which stay whole where fields are empty
 
@@ -259,18 +258,19 @@ def data(study: TransferStudy) -> pd.DataFrame:
     full = [one for one in study.records.tokens if one["view"] == "full"]
     cut = {(one["language"], split): facts for one in full for split, facts in one["splits"].items()}
     order = {language: place for place, language in enumerate(study.languages)}
+    names = study.config["labels"][study.task]
     rows = []
     for one in sorted(study.records.corpus, key=lambda one: order.get(one["language"], -1)):
         for split, counts in one["splits"].items():
-            labels = dict(zip(LABEL_NAMES, counts["targets"], strict=True))
+            labels = dict(zip(names, counts["targets"], strict=True)) if names else {}
             tokenised = cut.get((one["language"], split), {})
             made_of = {"task": study.task, "tokenizer": study.tokenizer_of(study.config["model"])}
             rows.append(tokenised | counts | labels | made_of | {"language": one["language"], "split": split})
     columns = [
-        *("task", "tokenizer", "language", "split", "rows", "used", "unusable", *LABEL_NAMES),
+        *("task", "tokenizer", "language", "split", "rows", "used", "unusable", *names),
         *("premise_cut", "hypothesis_cut", "mean_tokens", "beyond_pretraining"),
     ]
-    return frame(rows, columns)
+    return frame(rows, columns).astype(dict.fromkeys(names, "Int64"))
 
 
 def pretraining(study: TransferStudy) -> pd.DataFrame:
