@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from seams_study import LABELS, SPLITS, items, overlay
+from snakemake.utils import update_config
 
-from study_runner import clone, snakemake
+from carryover.planning.config import resolve
+from carryover.planning.runs import files_in_use
+from carryover.planning.schema import load_schema
+from carryover.planning.yaml_files import read_yaml
+from study_runner import PROJECT, clone, snakemake
 
 LINE = "nl,Dutch,Indo-European,Germanic,Latin,ltr,yes\n"
 NAMES = {"entailment": "ja", "contradiction": "nee", "neutral": "neutral"}
@@ -81,6 +87,14 @@ def project(tmp_path_factory) -> Path:
 
 
 TOLD = ("--configfile", "own.yaml")
+
+
+def test_the_readme_shows_a_config_that_holds():
+    shown = yaml.safe_load((PROJECT / "README.md").read_text(encoding="utf-8").split("```yaml")[1].split("```")[0])
+    merged = read_yaml(PROJECT / "config.yaml")
+    update_config(merged, shown | {"languages": ["en", "de"]})  # nl is there once its line is
+    needed = files_in_use(resolve(merged, load_schema()))
+    assert {"mine_dev", "mine_test", "mine_train"} <= set(needed) and "xnli" not in needed
 
 
 @pytest.mark.slow
