@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.timing import Check, medians, whole
-from carryover.models.cache import GPT2Cache
+from carryover.models.cache import KeyValueCache
 from carryover.models.gpt2 import GPT2Model
 
 LENGTH = 512
@@ -35,7 +35,7 @@ def generation(model: GPT2Model, rounds: int, length: int = LENGTH) -> list[Chec
     ]
 
 
-def cached_step(model: GPT2Model, cache: GPT2Cache, token: Tensor) -> Tensor:
+def cached_step(model: GPT2Model, cache: KeyValueCache, token: Tensor) -> Tensor:
     """The logits after the last column of a cache that holds all columns before it."""
     cache.width = cache.real.shape[1] - 1
     return model.hidden_state_to_token(model.read(cache, token, torch.ones_like(token, dtype=torch.bool)))

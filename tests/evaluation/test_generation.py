@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 import torch
 
-from carryover.evaluation.generation import Continuation, Sampling, draw, generate, pad_left, probabilities
+from carryover.evaluation.generation import Continuation, Sampling, draw, generate, probabilities
 from carryover.models.gpt2 import GPT2Model
 from carryover.runtime.errors import BadInput
 
@@ -18,7 +18,13 @@ SHAPES = [
     {"n_layer": 4, "n_head": 8, "n_embd": 64, "n_inner": 128, "vocab_size": 211},
     {"n_layer": 3, "n_head": 2, "n_embd": 24, "n_inner": 100, "layer_norm_epsilon": 1e-3},
 ]
-CPU = torch.device("cpu")
+
+
+def pad_left(prompts: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids [B, T] that all end in the last column, and which of them are real."""
+    width = max(map(len, prompts))
+    ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
+    return ids, torch.tensor([[column >= width - len(prompt) for column in range(width)] for prompt in prompts])
 
 
 def varied(make_model, seed: int, **shape) -> GPT2Model:
@@ -59,7 +65,7 @@ def test_greedy_is_transformers_greedy(make_model, twin, seed, shape):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_batch_is_transformers_batch_under_left_padding(make_model, twin, seed):
     model = varied(make_model, seed)
-    ids, real = pad_left(PROMPTS, CPU)
+    ids, real = pad_left(PROMPTS)
     out = twin(model).generate(
         ids, attention_mask=real.long(), do_sample=False, max_new_tokens=20, eos_token_id=None, pad_token_id=0
     )
@@ -92,7 +98,7 @@ def test_the_seed_decides_what_is_drawn(make_model):
 def test_what_was_read_in_parts_was_read_at_once(make_model, parts):
     """The state of the last column is the one that the whole model gives, however the columns came into the cache."""
     model = make_model(3)
-    ids, real = pad_left([[1, 2, 3, 4, 5, 6], [9, 8], [4, 4, 4, 4]], CPU)
+    ids, real = pad_left([[1, 2, 3, 4, 5, 6], [9, 8], [4, 4, 4, 4]])
     expected = model(ids, real.long())["last_token"]
     cache = model.empty_cache(3, 8)
     with torch.inference_mode():

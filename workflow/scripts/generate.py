@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from carryover.data import tokenizer
-from carryover.evaluation.generation import Sampling, generate
+from carryover.evaluation.generation import Sampling
+from carryover.evaluation.texts import as_chat, continue_texts
 from carryover.runtime import files, parts
 from carryover.runtime.devices import choose_device
 from carryover.runtime.job import Job, run_job
@@ -18,11 +19,12 @@ def work(job: Job) -> None:
     for name, implementation, directory in zip(config["models"], config["implementations"], directories, strict=True):
         model = modules[f"models.{implementation}"].load(directory).to(device)
         made = tokenizer.load(directory / "tokenizer.json")
-        prompts = [made.encode(prompt, add_special_tokens=False).ids for prompt in config["prompts"]]
-        continuations = generate(model, prompts, config["max_new_tokens"], sampling, config["seed"])
-        for prompt, (new, stopped_by) in zip(config["prompts"], continuations, strict=True):
-            text = {"prompt": prompt, "model": name, "continuation": made.decode(new), "stopped_by": stopped_by}
-            texts.append({**text, "chosen": str(sampling)})
+        asked = as_chat(directory, config["prompts"]) if config["chat"] else config["prompts"]
+        prompts = [made.encode(prompt, add_special_tokens=False).ids for prompt in asked]
+        written = continue_texts(model, made, prompts, config["max_new_tokens"], sampling, config["seed"], config["stop"])
+        for prompt, (text, _, stopped_by) in zip(config["prompts"], written, strict=True):
+            row = {"prompt": prompt, "model": name, "continuation": text, "stopped_by": stopped_by}
+            texts.append({**row, "chosen": str(sampling)})
     files.write_json(job.output("texts"), texts)
 
 

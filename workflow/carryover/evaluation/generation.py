@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,8 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from carryover.models.batching import by_width
 from carryover.models.interface import LanguageModel
+from carryover.models.packing import pack_trees
 from carryover.runtime.errors import BadInput
+
+CACHE, CACHE_ON_GPU = 2**27, 2**31  # numbers that the keys and values of a batch may take: 512 MiB and 8 GiB in fp32
+SORTED = 1024  # of the most likely tokens, where a vocabulary has more than twice as many
 
 
 @dataclass(frozen=True)
@@ -36,72 +41,118 @@ GREEDY = Sampling()
 
 
 class Continuation(NamedTuple):
-    """New token ids, without end of text, and what stopped them: `end of text` or `length`."""
+    """New token ids, without end of text, and what stopped them: `end of text`, `length`, or what `finished` said."""
 
     tokens: list[int]
     stopped_by: str
 
 
+Finished = Callable[[list[int]], str | None]  # asked of the new tokens after each: what stops them, None where they go on
+
+
+def never(tokens: list[int]) -> None:
+    """Nothing stops these."""
+
+
 @torch.inference_mode()
 def generate(
-    model: LanguageModel, prompts: Sequence[Sequence[int]], max_new_tokens: int, sampling: Sampling = GREEDY, seed: int = 0
+    model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    max_new_tokens: int,
+    sampling: Sampling = GREEDY,
+    seed: int = 0,
+    finished: Finished = never,
 ) -> list[Continuation]:
-    """Continues a batch of prompts, token ids of any lengths.
+    """Continues prompts, token ids of any number and lengths, in their order.
 
-    A row stops at an end-of-text token of the model, after `max_new_tokens`, or where the positions end. What is drawn depends on
-    the seed and the prompt alone, not on the batch that a prompt is in. Raises BadInput for an empty prompt.
+    A row stops at an end-of-text token of the model, after `max_new_tokens`, where the positions end, or where `finished` says
+    so. What is drawn depends on the seed and the prompt alone, not on the others. Raises BadInput for an empty prompt.
     """
     if any(len(prompt) == 0 for prompt in prompts):
         raise BadInput("an empty prompt has nothing to go on from; take one that is at least one token")
     model.eval()
+    facts = model.facts
+    most = np.array([min(max_new_tokens, (facts.context or sys.maxsize) - len(prompt)) for prompt in prompts], dtype=np.int64)
+    able = np.flatnonzero(most > 0).tolist()
+    widths = np.array([len(prompts[row]) for row in able], dtype=np.int64) + most[able]
+    room = CACHE if next(model.parameters()).device.type == "cpu" else CACHE_ON_GPU
     found = [Continuation([], "length") for _ in prompts]
-    context = model.facts.context or sys.maxsize
-    most = [min(max_new_tokens, context - len(prompt)) for prompt in prompts]
-    active = [row for row in range(len(prompts)) if most[row] > 0]
-    if not active:
-        return found
-    streams = [np.random.default_rng([seed, *prompt]) for prompt in prompts]
-    ids, real = pad_left([prompts[row] for row in active], next(model.parameters()).device)
-    cache = model.empty_cache(len(active), ids.shape[1] + max(most))
-    while active:
-        logits = model.hidden_state_to_token(model.read(cache, ids, real))
-        if sampling.temperature == 0:
-            chosen = logits.argmax(dim=1)
-        else:
-            uniform = torch.tensor([streams[row].random() for row in active], dtype=torch.float64, device=logits.device)
-            chosen = draw(probabilities(logits, sampling), uniform)
-        going = []
-        for place, (row, token) in enumerate(zip(active, chosen.tolist(), strict=True)):
-            if token in model.facts.end_tokens:
-                found[row] = found[row]._replace(stopped_by="end of text")
-            else:
-                found[row].tokens.append(token)
-                if len(found[row].tokens) < most[row]:
-                    going.append(place)
-        if len(going) < len(active):
-            places = torch.tensor(going, dtype=torch.long, device=chosen.device)
-            cache, chosen, active = cache.of_rows(places), chosen[places], [active[place] for place in going]
-        ids, real = chosen[:, None], torch.ones_like(chosen[:, None], dtype=torch.bool)
+    for places in by_width(widths, room // (2 * facts.layers * facts.kv_heads * facts.head_width)):
+        rows = [able[place] for place in places]
+        given = [list(prompts[row]) for row in rows]
+        for row, continuation in zip(rows, _together(model, given, most[rows].tolist(), sampling, seed, finished), strict=True):
+            found[row] = continuation
     return found
 
 
-def pad_left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Token ids [B, T] that all end in the last column, and which of them are real."""
-    width = max(map(len, prompts))
-    ids = torch.tensor([[0] * (width - len(prompt)) + list(prompt) for prompt in prompts], device=device)
-    lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
-    return ids, torch.arange(width, device=device) >= width - lengths[:, None]
+def _together(
+    model: LanguageModel, prompts: list[list[int]], most: list[int], sampling: Sampling, seed: int, finished: Finished
+) -> list[Continuation]:
+    """Continues a batch of prompts, each by at most so many tokens, 1 or more."""
+    device = next(model.parameters()).device
+    found = [Continuation([], "length") for _ in prompts]
+    streams = [np.random.default_rng([seed, *prompt]) for prompt in prompts]
+    batch = pack_trees([[np.array(prompt, dtype=np.int32)] for prompt in prompts]).to(device)
+    cache, hidden = model.start(batch, max(most))
+    active = list(range(len(prompts)))
+    while True:
+        tokens = choose(model.hidden_state_to_token(hidden), sampling, [streams[row] for row in active])
+        going = []
+        for place, (row, token) in enumerate(zip(active, tokens.tolist(), strict=True)):
+            stopped: str | None = "end of text"
+            if token not in model.facts.end_tokens:
+                found[row].tokens.append(token)
+                stopped = finished(found[row].tokens)
+            if stopped is not None:
+                found[row] = found[row]._replace(stopped_by=stopped)
+            elif len(found[row].tokens) < most[row]:
+                going.append(place)
+        if not going:
+            return found
+        if len(going) < len(active):
+            places = torch.tensor(going, dtype=torch.long, device=device)
+            cache, tokens, active = cache.of_rows(places), tokens[places], [active[place] for place in going]
+        hidden = model.read(cache, tokens[:, None], torch.ones_like(tokens[:, None], dtype=torch.bool))
+
+
+def choose(logits: Tensor, sampling: Sampling, streams: Sequence[np.random.Generator]) -> Tensor:
+    """The next token of each row [B, V], drawn with the next number of the row's own stream where one is drawn."""
+    if sampling.temperature == 0:
+        # On the CPU, numpy's argmax takes a tenth of PyTorch's time.
+        return torch.from_numpy(logits.numpy().argmax(axis=1)) if logits.device.type == "cpu" else logits.argmax(dim=1)
+    uniform = torch.tensor([stream.random() for stream in streams], dtype=torch.float64, device=logits.device)
+    return draw(probabilities(logits, sampling), uniform)
 
 
 def probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     """The distribution that the next token is drawn from: [B, V] to [B, V], in double precision. Temperature above 0."""
-    likely, order = (logits.double() / sampling.temperature).softmax(dim=1).sort(dim=1, descending=True, stable=True)
+    every = (logits.double() / sampling.temperature).softmax(dim=1)
+    if sampling.top_k is None and sampling.top_p >= 1:
+        return every
+    likely, order = _most_likely(every, sampling)
     if sampling.top_k is not None:
         likely[:, sampling.top_k :] = 0
         likely /= likely.sum(dim=1, keepdim=True)
     if sampling.top_p < 1:  # the mass of the more likely tokens decides: the first has none before it, and so always stays
         likely[likely.cumsum(dim=1) - likely >= sampling.top_p] = 0
-    return torch.zeros_like(likely).scatter(1, order, likely / likely.sum(dim=1, keepdim=True))
+    return torch.zeros_like(every).scatter(1, order, likely / likely.sum(dim=1, keepdim=True))
+
+
+def _most_likely(every: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """Probabilities and their tokens, [B, M], the most likely first, of equal ones the lower id: at least all that the cuts keep.
+
+    To sort a large vocabulary takes longer than a step of a small model, and most of it is cut.
+    """
+    if every.shape[1] > 2 * SORTED:
+        _, order = every.topk(SORTED, dim=1)
+        order = order.sort(dim=1).values
+        likely, places = every.gather(1, order).sort(dim=1, descending=True, stable=True)
+        certain = likely > likely[:, -1:]  # of those that are as likely as the last one, some may be missing
+        enough = certain.sum(dim=1) >= sampling.top_k if sampling.top_k else (likely * certain).sum(dim=1) >= sampling.top_p
+        if enough.all():
+            return likely, order.gather(1, places)
+    likely, order = every.sort(dim=1, descending=True, stable=True)
+    return likely, order
 
 
 def draw(distribution: Tensor, uniform: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from carryover.models.activation import linear_gelu
 from carryover.models.attention import dropped_attention
-from carryover.models.cache import GPT2Cache
+from carryover.models.cache import KeyValueCache
 from carryover.models.dropout import dropout
 from carryover.models.gpt2_config import GPT2Config, config_to_json, read_config, stored_name
 from carryover.models.interface import LanguageModel
@@ -58,7 +58,9 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[N, D] to [N, D]: every token asks."""
-        query, key, value = (self.heads(part) for part in layout.lay(self.qkv(hidden)).chunk(3, dim=-1))
+        asked = self.qkv(hidden)
+        layout.keep(*asked.chunk(3, dim=-1)[1:])
+        query, key, value = (self.heads(part) for part in layout.lay(asked).chunk(3, dim=-1))
         return layout.gather(self.attention(query, key, value, layout.mask))
 
     def forward_ends(self, hidden: Tensor, layout: Layout, ends: Tensor, ends_layout: Layout) -> Tensor:
@@ -71,6 +73,7 @@ class CausalSelfAttention(nn.Module):
         else:
             query, told = self.qkv(hidden).split(sizes, dim=-1)
             query = query.index_select(0, ends)
+        layout.keep(*told.chunk(2, dim=-1))
         key, value = (self.heads(part) for part in layout.lay(told).chunk(2, dim=-1))
         return ends_layout.gather(self.attention(self.heads(ends_layout.spread(query)), key, value, ends_layout.mask))
 
@@ -132,7 +135,7 @@ class _Undrawn(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-class GPTPreTrainedModel(LanguageModel[GPT2Cache]):
+class GPTPreTrainedModel(LanguageModel[KeyValueCache]):
     """Initialisation, and reading and writing of Hugging Face model directories."""
 
     def __init__(self, config: GPT2Config) -> None:
@@ -272,14 +275,18 @@ class GPT2Model(GPTPreTrainedModel):
         hidden = self.encode_packed(self.place(tokens, batch.positions), batch)
         return tied_cross_entropy(hidden.float(), weight, targets)
 
-    def empty_cache(self, rows: int, room: int) -> GPT2Cache:
+    def empty_cache(self, rows: int, room: int) -> KeyValueCache:
         """Nothing read yet, and room for so many columns."""
-        like = self.token_embedding.weight
-        size = (self.config.n_layer, rows, self.config.n_head, room, self.config.n_embd // self.config.n_head)
-        real = torch.zeros(rows, room, dtype=torch.bool, device=like.device)
-        return GPT2Cache(like.new_empty(size), like.new_empty(size), real)
+        config = self.config
+        size = (config.n_layer, rows, config.n_head, room, config.n_embd // config.n_head)
+        return KeyValueCache.empty(*size, like=self.token_embedding.weight)
 
-    def read(self, cache: GPT2Cache, ids: Tensor, real: Tensor) -> Tensor:
+    def start(self, batch: Packed, room: int) -> tuple[KeyValueCache, Tensor]:
+        """Reads the sequences that end at a batch's `ends`, packed; returns the cache and the hidden states there, [Q, D]."""
+        cache = self.empty_cache(len(batch.ends), batch.longest() + room)
+        return cache, self.forward_ends(cache.filled_by(batch))
+
+    def read(self, cache: KeyValueCache, ids: Tensor, real: Tensor) -> Tensor:
         """Reads T more columns, ids and real [B, T], into the cache; returns the hidden state of the last one, [B, D]."""
         start, width = cache.width, cache.width + ids.shape[1]
         positions, mask = cache.extend(real)

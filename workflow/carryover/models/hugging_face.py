@@ -12,7 +12,7 @@ import json
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from transformers.masking_utils import sdpa_mask
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
+from carryover.models.cache import KeyValueCache
 from carryover.models.interface import LanguageModel
 from carryover.models.linear import plain, without_parts
 from carryover.models.losses import tied_cross_entropy
@@ -37,6 +38,23 @@ UNTESTED = ("attn_logit_softcapping", "final_logit_softcapping", "quantization_c
 RATES = ("attention_dropout", "hidden_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop")
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A cached step: the cache with its columns taken up, and what they see, [B, 1, T, width]."""
+
+    cache: KeyValueCache
+    mask: Tensor
+
+    def attend(self, layer: int, query: Tensor, key: Tensor, value: Tensor, scale: float | None) -> Tensor:
+        """Attention of new tokens, query [B, H, T, d], key and value [B, K, T, d], to all that was read: [B, T, H, d]."""
+        keys, values = self.cache.put(layer, key, value)
+        asked, shared = query, key.shape[1] < query.shape[1]
+        if fold := shared and query.shape[2] == 1:  # heads that share keys ask as so many tokens: nothing is copied for them
+            asked = query.squeeze(2).unflatten(1, (key.shape[1], -1))
+        context = F.scaled_dot_product_attention(asked, keys, values, self.mask, scale=scale, enable_gqa=shared and not fold)
+        return (context.flatten(1, 2)[:, :, None] if fold else context).transpose(1, 2)
+
+
 def attend(
     module: nn.Module,
     query: Tensor,
@@ -46,14 +64,18 @@ def attend(
     dropout: float = 0.0,
     scaling: float | None = None,
     layout: Layout | None = None,
+    reading: Reading | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention over the grid of `layout`: query [1, H, N, d], key and value [1, K, N, d], to [1, N, H, d].
 
-    Without a layout it is transformers' own, which padded batches and cached steps take.
+    reading: a cached step, whose tokens [B, H, T, d] see what was read before. Without either it is transformers' own.
     """
+    if reading is not None:
+        return reading.attend(cast("int", module.layer_idx), query, key, value, scaling), None
     if layout is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others)
+    layout.keep(*(part[0].transpose(0, 1).flatten(1) for part in (key, value)))
     grids = [layout.lay(part[0].transpose(0, 1).flatten(1)).unflatten(-1, (part.shape[1], -1)) for part in (query, key, value)]
     asked, keys, values = (grid.transpose(1, 2) for grid in grids)
     causal, shared = layout.mask is None, key.shape[1] < query.shape[1]
@@ -73,13 +95,14 @@ AttentionMaskInterface.register(PACKED, mask_of)
 
 
 @dataclass
-class HuggingFaceCache:
-    """What a model has read of a batch of rows. past: transformers' keys and values; real: [B, width], false at padding."""
+class PaddedCache:
+    """What a model that runs padded has read of a batch. past: transformers' keys and values; real: [B, width], false at
+    padding."""
 
     past: DynamicCache
     real: Tensor
 
-    def of_rows(self, rows: Tensor) -> HuggingFaceCache:
+    def of_rows(self, rows: Tensor) -> PaddedCache:
         """The same for some of the rows, given by their places; what was read of all of them is gone."""
         self.past.batch_select_indices(rows)
         return replace(self, real=self.real[rows])
@@ -96,7 +119,7 @@ class _Counted(Layout):
         return super().gather(grid)
 
 
-class HuggingFaceModel(LanguageModel[HuggingFaceCache]):
+class HuggingFaceModel(LanguageModel[KeyValueCache | PaddedCache]):
     """A model of transformers. `packs`: whether its batches run without padding."""
 
     def __init__(self, model: PreTrainedModel) -> None:
@@ -175,16 +198,27 @@ class HuggingFaceModel(LanguageModel[HuggingFaceCache]):
             return tied_cross_entropy(hidden.float(), head.weight, targets)
         return F.cross_entropy(head(hidden).float(), targets)
 
-    def empty_cache(self, rows: int, room: int) -> HuggingFaceCache:
-        """Nothing read yet; it grows as it has to."""
-        return HuggingFaceCache(DynamicCache(), torch.zeros(rows, 0, dtype=torch.bool, device=self._device()))
+    def empty_cache(self, rows: int, room: int) -> KeyValueCache | PaddedCache:
+        """Nothing read yet, and room for so many columns."""
+        if not self.packs:
+            return PaddedCache(DynamicCache(), torch.zeros(rows, 0, dtype=torch.bool, device=self._device()))
+        facts, like = self.facts, next(self.model.parameters())
+        return KeyValueCache.empty(facts.layers, rows, facts.kv_heads, room, facts.head_width, like=like)
 
-    def read(self, cache: HuggingFaceCache, ids: Tensor, real: Tensor) -> Tensor:
+    def start(self, batch: Packed, room: int) -> tuple[KeyValueCache | PaddedCache, Tensor]:
+        """Reads the sequences that end at a batch's `ends`, packed where that can be; see `LanguageModel.start`."""
+        cache = self.empty_cache(len(batch.ends), batch.longest() + room)
+        if isinstance(cache, KeyValueCache):
+            return cache, self.forward_ends(cache.filled_by(batch))
+        return super().start(batch, room)
+
+    def read(self, cache: KeyValueCache | PaddedCache, ids: Tensor, real: Tensor) -> Tensor:
         """Reads T more columns, ids and real [B, T], into the cache; returns the hidden state of the last one, [B, D]."""
+        if isinstance(cache, KeyValueCache):
+            positions, mask = cache.extend(real)
+            return self._states(input_ids=ids, position_ids=positions, reading=Reading(cache, mask))[:, -1]
         cache.real = torch.cat([cache.real, real], dim=1)
         inputs = {"input_ids": ids, "attention_mask": cache.real.long(), "past_key_values": cache.past, "use_cache": True}
-        if self.packs:
-            inputs["position_ids"] = (cache.real.cumsum(dim=1)[:, -ids.shape[1] :] - 1).clamp(min=0)
         return self.model.base_model(**inputs).last_hidden_state[:, -1]
 
     def linears(self) -> dict[str, nn.Module]:
@@ -230,6 +264,8 @@ def load(directory: str | Path, dropout: float | None = None) -> HuggingFaceMode
     model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise BadInput(f"{directory}: no tensor {missing[0]} ({len(missing)} missing); its weights would be drawn at random")
+    # Where generation settings say after which tokens a text ends, and a config says otherwise, transformers takes these.
+    model.config.eos_token_id = model.generation_config.eos_token_id
     return HuggingFaceModel(model).train()
 
 

@@ -13,6 +13,7 @@ from typing import Generic, Protocol, Self, TypeVar
 
 from torch import Tensor, nn
 
+from carryover.models.cache import right_aligned
 from carryover.models.packing import Packed
 from carryover.planning.facts import ModelFacts
 
@@ -67,6 +68,15 @@ class LanguageModel(nn.Module, ABC, Generic[C]):
         ids: [B, T], rows padded on the left, so that they all go on in the same column; real: [B, T], false where `ids` is
         padding, which no token sees.
         """
+
+    def start(self, batch: Packed, room: int) -> tuple[C, Tensor]:
+        """Reads the sequences that end at a batch's `ends`, with room for so many columns more.
+
+        Returns the cache, whose rows they are, and the hidden states at `ends`, [Q, D].
+        """
+        places, real = right_aligned(*batch.sequences())
+        cache = self.empty_cache(len(places), places.shape[1] + room)
+        return cache, self.read(cache, batch.ids[places], real)
 
     @abstractmethod
     def linears(self) -> dict[str, nn.Module]:

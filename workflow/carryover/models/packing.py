@@ -62,6 +62,9 @@ class Layout:
         laid = _Laid.apply(tokens, self.places, self.slots) if self.shared is None else tokens.index_select(0, self.shared)
         return laid.view(self.rows, self.width, -1)
 
+    def keep(self, keys: Tensor, values: Tensor) -> None:
+        """Told the keys and values of every token, [N, C], by each layer in its turn. Nobody needs them here."""
+
     @cached_property
     def places(self) -> Tensor:
         """[rows * width], the token of each place; the first one where it is empty."""
@@ -104,6 +107,10 @@ class Packed:
         first = (~seen).to(torch.int8).sort(dim=1, stable=True).indices[:, : int(seen.sum(dim=1).max())]
         tokens = held.view(grid.rows, grid.width)[asked.slots // asked.width].gather(1, first)
         return tokens, seen.gather(1, first)
+
+    def longest(self) -> int:
+        """The tokens of the longest of these sequences."""
+        return int(self.positions[self.ends].max()) + 1
 
     def to(self, device: torch.device) -> Packed:
         """The same batch on another device."""
