@@ -45,8 +45,10 @@ def snakemake(directory: Path, *arguments: str, **environment: str) -> subproces
 DRY_RUNS = """
 import json, sys
 from pathlib import Path
-from tools.listing import run_snakemakes
-for asked in sys.stdin:
+from tools.listing import prepare_forks, run_snakemakes
+for number, asked in enumerate(sys.stdin):
+    if number == 1:
+        prepare_forks()  # for a single dry run it would not pay
     ((status, said),) = run_snakemakes(Path(), [json.loads(asked)])
     print(json.dumps([status, said]), flush=True)
 """
@@ -56,7 +58,8 @@ for asked in sys.stdin:
 def dry_runner(directory: Path) -> subprocess.Popen[str]:
     """A process that makes dry runs in a project, each in a fork of its own and from its files as they are then.
 
-    Snakemake is imported once, which is half of a dry run's time. Ends with the process that asks.
+    Snakemake and the modules that plan are imported once, and all modules parsed once, which is most of a dry run's time.
+    Ends with the process that asks.
     """
     environment = {**INHERITED, "PYTHONPATH": str(directory / "workflow")}
     piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}

@@ -22,11 +22,10 @@ from typing import Any
 import yaml
 
 from carryover.planning.config import resolve
-from carryover.planning.keys import fingerprint
 from carryover.planning.schema import load_schema
 from carryover.runtime.errors import BadInput
 from tools.leaves import Leaf, change, expand, leaves, schema_leaves
-from tools.listing import ROOT, Listed, dry_run, dry_runs, pretend_finished
+from tools.listing import ROOT, Listed, dry_run, dry_runs, prepare_forks, pretend_finished
 
 MATRIX = ROOT / "data" / "blast_radius.csv"
 STUDIES = {"mini": ["workflow/overlays/mini.yaml"], "sample": ["workflow/overlays/sample.yaml"], "published": []}
@@ -112,8 +111,7 @@ def unfounded(jobs: Sequence[Listed], before: dict[tuple[str, ...], Listed]) -> 
 
 def blast(directory: Path, names: Sequence[str] = tuple(STUDIES), only: str = "") -> tuple[list[Trial], dict[str, Study]]:
     """The trial of every leaf, in the first study in which it matters; `only` takes the leaves with this in their names."""
-    for script in (directory / "workflow" / "scripts").glob("*.py"):
-        fingerprint(script.resolve())  # once, for all dry runs
+    prepare_forks()
     schema, trials, studies = load_schema(), {}, {}
     for name in names:
         study = studies[name] = finished(directory, name)

@@ -14,6 +14,7 @@ import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
 
@@ -86,6 +87,22 @@ def run_snakemakes(directory: Path, calls: Iterable[Sequence[str]], at_once: int
         running.append((_start(directory, arguments, said), said))
     while running:
         yield _finish(*running.popleft())
+
+
+def prepare_forks() -> None:
+    """Imports and parses what every dry run needs, once for all that this process will make: most of the time of a small one.
+
+    Files are still read as they are at each dry run, but for the modules that plan, which are loaded now.
+    """
+    import snakemake.cli
+
+    from carryover.planning.keys import read_ahead
+
+    import_module("carryover.planning.workload")
+    import_module("carryover.data.fetch")
+    import_module("carryover.reporting.chapters")
+    snakemake.cli.get_argument_parser()  # which imports the plug-ins
+    read_ahead()
 
 
 def _start(directory: Path, arguments: Sequence[str], said: IO[bytes]) -> int:

@@ -13,10 +13,11 @@ import ast
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from carryover.runtime import parts
 from carryover.runtime.errors import BadInput
@@ -25,6 +26,7 @@ LIBRARY = Path(__file__).resolve().parents[2]
 # What imports a module by its name, and the modules that hold it: `getattr` could take it out of them.
 MODULES = ("importlib", "importlib.util", "importlib.machinery", "runpy")
 IMPORTING = re.compile(r"(.*\.)?(import_module|__import__)|importlib|importlib\.(util|machinery|reload)\b.*|runpy\b.*")
+NAMES_THEM = re.compile(rb"import_module|__import__|importlib|runpy|[^\0-\x7f]")  # other letters may be forms of these
 RUNTIME = Path("carryover", "runtime")  # what surrounds a job and changes no result: in no key
 
 
@@ -75,17 +77,44 @@ def closure(script: Path, library: Path = LIBRARY, used: tuple[Path, ...] = ()) 
     return sorted(found)
 
 
-@lru_cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_bytes(), filename=str(path))
+def read_ahead(library: Path = LIBRARY) -> None:
+    """Parses every module once, for the forks of this process: they read each file as it is then, and parse what is new."""
+    for path in sorted(library.rglob("*.py")):
+        with suppress(BadInput, SyntaxError):  # said by the key that needs it
+            _module(path, path.read_bytes())
+
+
+class _Module(NamedTuple):
+    """What of a module's source counts: its tree, what its statements import (level, module, names), what its calls do, and
+    its data files as it declares them."""
+
+    tree: str
+    statements: tuple[tuple[int, str, tuple[str, ...]], ...]
+    called: frozenset[str]
+    declared: tuple[str, ...]
+
+
+@cache
+def _module(path: Path, source: bytes) -> _Module:
+    """Of each text once: the files of a program that lives on may change, as they do under dry runs in forks of one process."""
+    tree = ast.parse(source, filename=str(path))
+    nodes = list(ast.walk(tree))
+    statements: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            statements += [(0, alias.name, ()) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            statements.append((node.level, node.module or "", tuple(alias.name for alias in node.names)))
+    called = _named_in_calls(path, nodes) if NAMES_THEM.search(source) else frozenset()
+    return _Module(canonical(_walk(tree)), tuple(statements), called, _data_files(tree))
 
 
 @lru_cache
 def _content(path: Path) -> str:
     """What of a file counts: the tree of a module, the bytes of a data file, of text without its line endings."""
-    if path.suffix == ".py":
-        return canonical(_walk(_tree(path)))
     content = path.read_bytes()
+    if path.suffix == ".py":
+        return _module(path, content).tree
     return hashlib.sha256(content if b"\0" in content else content.replace(b"\r\n", b"\n")).hexdigest()
 
 
@@ -121,41 +150,42 @@ def _imported(path: Path, library: Path) -> set[Path]:
     """The files of the library that the statements of `path` import, wherever they stand."""
     if path.suffix != ".py":
         return set()
-    names: set[str] = set()
-    inside = path.is_relative_to(library)
-    here = list(path.relative_to(library).parent.parts) if inside else []
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = here[: len(here) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names.add(module)
-            names.update(f"{module}.{alias.name}" for alias in node.names)
-    files: set[Path] = set()
-    for name in names | _named_in_calls(path):
-        steps = name.split(".")
-        for depth in range(1, len(steps) + 1):
-            place = library.joinpath(*steps[:depth])
-            files.update(file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file())
+    module = _module(path, path.read_bytes())
+    names = set(module.called)
+    here = list(path.relative_to(library).parent.parts) if path.is_relative_to(library) else []
+    for level, name, taken in module.statements:
+        full = ".".join([*(here[: len(here) - level + 1] if level else []), *([name] if name else [])])
+        names |= {full, *(f"{full}.{one}" for one in taken)}
+    files = {file for name in names for file in _files(library, name)}
     return {file for file in files - {path} if not file.is_relative_to(library / RUNTIME)}
 
 
-def _named_in_calls(path: Path) -> set[str]:
+@cache
+def _files(library: Path, module: str) -> tuple[Path, ...]:
+    """The files of the library that an import of this name runs: the packages that it lies in, and its own."""
+    package, _, name = module.rpartition(".")
+    folder = library.joinpath(*package.split("."))
+    if not name.isidentifier() or not folder.is_dir():
+        return ()
+    above = _files(library, package) if package else ()
+    return (*above, *filter(Path.is_file, (folder / f"{name}.py", folder / name / "__init__.py")))
+
+
+def _named_in_calls(path: Path, nodes: Sequence[ast.AST]) -> frozenset[str]:
     """The modules that `path` imports by a call with a constant name: `import_module("a.b")`, `importlib.util.find_spec("a")`.
 
-    Raises BadInput for every other use of what imports by name (`IMPORTING`), under whatever alias.
+    nodes: its tree from the outside to the inside. Raises BadInput for every other use of what imports by name (`IMPORTING`),
+    under whatever alias.
     """
-    tree = _tree(path)
     bound: dict[str, str] = {}  # what a name stands for, of those that import statements bind
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             bound.update({alias.asname: alias.name for alias in node.names if alias.asname})
         elif isinstance(node, ast.ImportFrom) and not node.level:
             bound.update({alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names})
     names: set[str] = set()
     understood: set[ast.AST] = set()
-    for node in ast.walk(tree):  # from the outside to the inside: a call before its function, `a.b.c` before `a.b`
+    for node in nodes:  # from the outside to the inside: a call before its function, `a.b.c` before `a.b`
         if isinstance(node, ast.Attribute) and _dotted(node.value, bound) in MODULES:
             understood.add(node.value)
         if isinstance(node, ast.Call) and not node.keywords and len(node.args) == 1 and _imports_by_name(node.func, bound):
@@ -168,7 +198,7 @@ def _named_in_calls(path: Path) -> set[str]:
                 f"{path}, line {node.lineno}: an import by a computed name, whose code would be in no key; name the part in "
                 "the rule's key and load it by carryover.runtime.parts"
             )
-    return names
+    return frozenset(names)
 
 
 def _imports_by_name(node: ast.expr, bound: Mapping[str, str]) -> bool:
@@ -187,16 +217,20 @@ def _name(node: ast.AST | None) -> str:
     return getattr(node, "attr", getattr(node, "id", ""))
 
 
-def _declared(path: Path) -> set[Path]:
-    """The data files that a module declares: `DATA_FILES = ("name", ...)`, relative to the module.
-
-    Raises BadInput for one that is not there.
-    """
-    files: set[Path] = set()
-    for node in _tree(path).body if path.suffix == ".py" else ():
+def _data_files(tree: ast.Module) -> tuple[str, ...]:
+    """The names of the data files that a module declares: `DATA_FILES = ("name", ...)`, relative to the module."""
+    names: list[str] = []
+    for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if isinstance(node, ast.Assign | ast.AnnAssign) and node.value and "DATA_FILES" in map(_name, targets):
-            files.update((path.parent / name).resolve() for name in ast.literal_eval(node.value))
+            names.extend(ast.literal_eval(node.value))
+    return tuple(names)
+
+
+def _declared(path: Path) -> set[Path]:
+    """The data files that a file declares, if it is a module. Raises BadInput for one that is not there."""
+    names = _module(path, path.read_bytes()).declared if path.suffix == ".py" else ()
+    files = {(path.parent / name).resolve() for name in names}
     if missing := sorted(str(file) for file in files if not file.is_file()):
         raise BadInput(f"{path}: DATA_FILES names {missing[0]}, which is not there")
     return files

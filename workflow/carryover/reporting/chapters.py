@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import yaml
 
+from carryover.planning.yaml_files import read_yaml
 from carryover.reporting.columns import Column, Columns, declared_columns, shared_columns
 from carryover.runtime.errors import BadInput
 
@@ -107,9 +107,9 @@ class Chapter:
 
 def read_chapter(path: Path) -> Chapter:
     """The chapter declared in this file, named after its folder. Raises BadInput with the first thing that is wrong."""
-    declared = yaml.safe_load(path.read_text(encoding="utf-8"))
+    declared = read_yaml(path)
     (schema,) = DATA_FILES
-    validator = jsonschema.Draft202012Validator(yaml.safe_load(Path(__file__).with_name(schema).read_text(encoding="utf-8")))
+    validator = jsonschema.Draft202012Validator(read_yaml(Path(__file__).with_name(schema)))
     for error in sorted(validator.iter_errors(declared), key=lambda error: len(error.absolute_path), reverse=True):
         raise BadInput(f"{path}: {'.'.join(map(str, error.absolute_path)) or 'top level'}: {error.message}")
     known = shared_columns() | {name: Column(**facts) for name, facts in declared.get("columns", {}).items()}

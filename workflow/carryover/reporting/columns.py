@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from carryover.planning.yaml_files import read_yaml
 
 DATA_FILES = ("columns.yaml",)
 
@@ -33,7 +33,7 @@ Columns = dict[str, Column]
 def shared_columns() -> Columns:
     """The columns of every chapter."""
     (file,) = DATA_FILES
-    declared = yaml.safe_load(Path(__file__).with_name(file).read_text(encoding="utf-8"))
+    declared = read_yaml(Path(__file__).with_name(file))
     return {name: Column(**facts) for name, facts in declared.items()}
 
 
