@@ -223,6 +223,18 @@ def test_a_missing_section_is_named(published):
         ("generate.models", ["tony"], "generate.models.*'tony'.*toy"),
         ("models.gpt2.weights", "gpt2_weight", "models.gpt2.weights.*'gpt2_weight'.*gpt2_weights"),
         ("models.mine", {"source": "directory"}, "models.mine.*directory needs path"),
+        (
+            "models.mine",
+            {"source": "directory", "path": "mine", "tokenizer": "gpt2"},
+            "models.mine.tokenizer: does nothing where source is directory; leave it out",
+        ),
+        (
+            "models.toy",
+            {"source": "pretrain", "tokenizer": "gpt2", "weights": "gpt2_weights"},
+            "models.toy.weights: does nothing",
+        ),
+        ("tokenizers.gpt2", {"source": "files", "vocabulary": 512}, "tokenizers.gpt2.vocabulary: does nothing"),
+        ("finetune.variants.mine", {"lora": {"rank": 4}}, "finetune.variants.mine.lora: does nothing where method is full"),
         ("models.mine", {"source": "fetch", "config": "gpt2_config"}, "models.mine.*fetch needs weights"),
         (
             "models.gpt2",
@@ -244,7 +256,12 @@ def test_names_that_do_not_exist_are_refused(changed, place, value, told):
 
 def test_files_of_a_tokeniser_that_is_trained_need_not_exist(changed):
     config = changed("tokenizers.gpt2", {"source": "train", "vocab": "nothing"})
-    assert resolve(config, SCHEMA)["tokenizers"]["gpt2"]["vocab"] == "nothing"
+    with pytest.raises(BadInput, match=r"tokenizers\.gpt2\.vocab: does nothing where source is train"):
+        resolve(config, SCHEMA)
+    del config["tokenizers"]["gpt2"]["vocab"]
+    for name in ("gpt2_vocab", "gpt2_merges"):  # the defaults
+        del config["fetch"]["files"][name]
+    assert resolve(config, SCHEMA)["tokenizers"]["gpt2"]["vocab"] == "gpt2_vocab"
     config["tokenizers"]["gpt2"]["text"] = "nothing"
     with pytest.raises(BadInput, match=r"tokenizers\.gpt2\.text"):
         resolve(config, SCHEMA)

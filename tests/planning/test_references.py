@@ -21,7 +21,14 @@ SCHEMA = {
             "additionalProperties": {
                 "x-brings": {"source": {"file": "shapes"}},
                 "x-needs": {"source": {"file": ["path"], "made": ["seed", "colour"]}},
-                "properties": {"colour": {"x-names": ["colours"]}},
+                "properties": {"colour": {"x-names": ["colours"]}, "seed": {"default": 7}},
+            }
+        },
+        "way": {},
+        "ways": {
+            "additionalProperties": {
+                "x-partial": "way",
+                "properties": {"method": {}, "rank": {"x-when": {"method": "fast"}, "properties": {"of": {}}}},
             }
         },
         "script": {"x-names": [{"file": "data/languages.csv", "column": "script"}], "x-hint": "a script of the table"},
@@ -34,7 +41,12 @@ GOOD = {
     "shapes": {"round": ["red", "all"], "nowhere": ["blue"]},
     "drawn": [{"shape": "round"}, {"shape": "green"}],
     "kept": None,
-    "sources": {"one": {"source": "file", "path": "x", "colour": "blue"}, "two": {"source": "made", "seed": 0, "colour": "red"}},
+    "sources": {
+        "one": {"source": "file", "path": "x", "colour": None, "seed": 7},
+        "two": {"source": "made", "seed": 0, "colour": "red"},
+    },
+    "way": {"method": "slow", "rank": {"of": 8}},
+    "ways": {"one": {"method": "fast", "rank": {"of": 4}}, "two": {"method": "slow"}},
     "script": "Latin",
     "low": 1,
     "high": 1,
@@ -60,6 +72,15 @@ def test_what_holds_is_taken():
         ({"sources": {"one": {"source": "file"}}}, "sources.one: source file needs path"),
         ({"sources": {"one": {"source": "made", "seed": None, "colour": "red"}}}, "sources.one: source made needs seed"),
         ({"sources": {"one": {"source": "made", "seed": 0, "colour": "blue"}}}, "sources.one.colour: unknown name 'blue'"),
+        (
+            {"sources": {"one": {"source": "file", "path": "x", "colour": "red"}}},
+            "sources.one.colour: does nothing where source is file; leave it out",
+        ),
+        (
+            {"sources": {"one": {"source": "file", "path": "x", "seed": 8}}},
+            "sources.one.seed: does nothing where source is file; leave it out",
+        ),
+        ({"ways": {"two": {"rank": {"of": 4}}}}, "ways.two.rank: does nothing where method is slow; leave it out"),
         ({"sources": {"round": {"source": "file", "path": "x"}}}, "sources.round: source file brings one of its own, and shapes"),
         ({"script": "Latn"}, r"script: unknown name 'Latn'; did you mean Latin\?; a script of the table"),
         ({"low": 2}, "low: 2 is more than high, which is 1"),

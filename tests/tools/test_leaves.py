@@ -48,9 +48,10 @@ def test_a_change_changes_its_leaf_alone():
         changed = resolve(merge(copy.deepcopy(base), change(base, leaf)), SCHEMA)
         after = {one.name: one.value for one in leaves(changed, SCHEMA)}
         different = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
-        beside = {leaf.name.rsplit(".", 1)[0] + f".{other}" for other in leaf.schema.get("x-with", {})}
+        along = {name for names in leaf.schema.get("x-with", {}).values() for name in names}
+        beside = {leaf.name.rsplit(".", 1)[0] + f".{other}" for other in along}
         assert leaf.name in different
-        options = {path for path in different if path not in before}  # of a method that was not in use
+        options = before.keys() ^ after.keys()  # of a method or a source that was not in use, or no longer is
         assert different - options <= {leaf.name, *beside}, leaf.name
         assert not options or leaf.name.endswith((".method", ".source", ".tokenizer", ".task")), leaf.name
 

@@ -1,9 +1,10 @@
 """The leaves of a configuration: where each stands, which value to try in its place, and what the schema says it runs again.
 
 In the schema, `x-other` lists values that a leaf is changed to (the first that differs from the present one), `x-with` what of
-its neighbours must be changed along with it and `x-along` what of other sections. `x-runs` names what runs again (rules, or
-names of `x-radius`, which are lists of such); a leaf without its own takes that of the section around it, `x-also` adds to it,
-and `x-may` what some places run only. A section with `x-when` is read only where the key beside it has this value.
+its neighbours must be changed along with each of them and `x-along` what of other sections. `x-runs` names what runs again
+(rules, or names of `x-radius`, which are lists of such); a leaf without its own takes that of the section around it, `x-also`
+adds to it, and `x-may` what some places run only. A section with `x-when` is read only where the key beside it has this value,
+and what `x-needs` names for other values of a key only is not read.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from carryover.planning.references import unused_keys
 
 Schema = dict[str, Any]
 
@@ -72,7 +75,10 @@ def _walk(value: Any, schema: Schema, root: Schema, path: tuple, place: tuple, d
     entries: Iterable[tuple[str | int, Any]] = enumerate(value) if isinstance(value, list) else value.items()
     if schema.get("x-partial") and not value:
         entries = ((name, None) for name in inside)
+    unused = unused_keys(value, schema) if isinstance(value, dict) else ()
     for name, item in entries:
+        if name in unused:
+            continue
         known = name if name in inside else "*"
         if any(value.get(key) != wanted for key, wanted in inside[known].get("x-when", {}).items()):
             continue  # the options of a method that is not in use
@@ -99,7 +105,8 @@ def change(config: dict[str, Any], leaf: Leaf) -> dict[str, Any]:
     Its neighbours are named too: a default holds a mapping only where nothing of it is given.
     """
     other = next(other for other in leaf.schema["x-other"] if other != leaf.value)
-    values = {**_at(config, leaf.path[:-1]), **leaf.schema.get("x-with", {}), leaf.path[-1]: other}
+    along = leaf.schema["x-with"][other] if "x-with" in leaf.schema else {}
+    values = {**_at(config, leaf.path[:-1]), **along, leaf.path[-1]: other}
     lists = [depth for depth, part in enumerate(leaf.path) if isinstance(part, int)]
     overlay: Any = values
     if lists:  # an overlay replaces lists whole

@@ -5,7 +5,9 @@
 - `x-not-names` (of a mapping): no name in it is one in these places, or one that is built in (`x-not-names-also`);
 - `x-used-in` (of a mapping): the places that choose of its entries: those that nobody chooses are not looked at;
 - `x-needs` (of a mapping): the keys that it needs by the value of one (`{source: {fetch: [weights], directory: [path]}}`);
-  those that only other values need are not looked at;
+  those that only other values need would do nothing: they are left out, null, or at their default;
+- `x-when` (of a key): the values of its neighbours without which it does nothing, and so must not be given. In a mapping that
+  overrides another (`x-partial` names its place), what it leaves out is the other's;
 - `x-brings` (of a mapping): by the value of a key, the section in which no entry may have this one's name, since it brings one;
 - `x-at-most` (of a number): it is no larger than the key beside it of this name;
 - `x-divides` (of a number): the key beside it of this name is a multiple of it.
@@ -40,6 +42,8 @@ def check_references(config: Mapping[str, Any], schema: Schema, directory: Path 
             return list(dict.fromkeys(row[source["column"]] for row in csv.DictReader(file)))
 
     _check(config, schema, schema, (), known)
+    for place, value, inner in _overriding(config, schema, schema, ()):
+        _check_overrides(place, value, inner, config)
 
 
 def _check(value: Any, schema: Schema, root: Schema, place: Place, known: Callable[[Any], list[str]]) -> None:
@@ -84,7 +88,40 @@ def _not_needed(value: Mapping[str, Any], schema: Schema, where: str) -> Iterato
         for name in needed:
             if value.get(name) is None:
                 raise BadInput(f"config: {where}: {key} {value[key]} needs {name}")
-        yield from {name for names in cases.values() for name in names} - set(needed)
+        for name in sorted(unused := unused_keys(value, schema)):
+            if value[name] not in (None, schema.get("properties", {}).get(name, {}).get("default")):
+                raise BadInput(
+                    f"config: {where}.{name}: does nothing where {key} is {value[key]}; leave it out, or set it to null"
+                )
+        yield from unused
+
+
+def unused_keys(value: Mapping[str, Any], schema: Schema) -> set[str]:
+    """The keys of a mapping that do nothing beside its other values (`x-needs`)."""
+    found: set[str] = set()
+    for key, cases in schema.get("x-needs", {}).items():
+        found |= {name for names in cases.values() for name in names} - set(cases.get(value.get(key), ()))
+    return found & set(value)
+
+
+def _overriding(value: Any, schema: Schema, root: Schema, place: Place) -> Iterator[tuple[Place, Mapping[str, Any], Schema]]:
+    """The mappings that override another one, with their places and schemas."""
+    schema = looked_up(schema, root)
+    if isinstance(value, dict) and "x-partial" in schema:
+        yield place, value, schema
+        return
+    properties, others = schema.get("properties", {}), schema.get("additionalProperties")
+    for name, item in value.items() if isinstance(value, dict) else ():
+        if isinstance(inner := properties.get(name, others), dict):
+            yield from _overriding(item, inner, root, (*place, name))
+
+
+def _check_overrides(place: Place, value: Mapping[str, Any], schema: Schema, config: Mapping[str, Any]) -> None:
+    (overridden,) = _values(config, schema["x-partial"].split("."))
+    for name in value:
+        for key, wanted in schema["properties"][name].get("x-when", {}).items():
+            if (has := {**overridden, **value}[key]) != wanted:
+                raise BadInput(f"config: {'.'.join((*place, name))}: does nothing where {key} is {has}; leave it out")
 
 
 def _check_neighbours(name: str, item: Any, schema: Schema, neighbours: Mapping[str, Any], place: Place) -> None:
