@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo plan blast configuration adopt test test-slow bench bench-gpu lint format report-zip paper sample-docs clean
+.PHONY: help demo plan blast configuration adopt test test-slow bench bench-gpu lint lint-python lint-rules format report-zip paper sample-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -39,8 +39,9 @@ configuration: $(VENV)/installed ## write the page of all keys, docs/configurati
 adopt: $(VENV)/installed ## take over results that were made elsewhere, after checking them against their provenance (OVERLAY=...)
 	PYTHONPATH=workflow $(BIN)/python -m tools.adopt --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
-# Two tests at a time, a file's in one process: fixtures of a file, such as a finished study, are made once.
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+# A file's tests in one process, so that its fixtures are made once; the longest files first (tests/conftest.py). Three processes
+# for two cores: some tests wait, for a signal, for SLURM, for a lock.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/installed-dev lint ## everything that is checked in minutes, the mini study included
 	$(PYTEST) -m "not slow"
@@ -58,10 +59,14 @@ bench: $(VENV)/installed ## speed on two CPU cores against the plain algorithm a
 bench-gpu: $(VENV)/installed ## speed on a GPU: tokens a second, model FLOP utilisation, prediction
 	$(BENCH) benchmarks.gpu
 
-lint: $(VENV)/installed-dev ## style of Python and Snakemake
+lint: lint-python lint-rules ## style of Python and Snakemake
+
+lint-python: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+lint-rules: $(VENV)/installed-dev
 	$(BIN)/snakefmt --check Snakefile workflow/rules workflow/chapters
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/snakemake --lint --configfile workflow/overlays/mini.yaml
 

@@ -37,11 +37,24 @@ def mirror() -> Path:
 
 @pytest.fixture(scope="module")
 def mini_study(tmp_path_factory) -> Path:
-    """A project of the file's own in which the mini study has run to its end: made once in a session, whatever its processes."""
-    own = tmp_path_factory.getbasetemp()
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "mini-study"
-    shared.mkdir(exist_ok=True)
-    return finished_mini(shared, tmp_path_factory.mktemp("mini") / "carryover")
+    """A project of the file's own in which the mini study has run to its end, which happens once."""
+    return finished_mini(tmp_path_factory.mktemp("mini") / "study")
+
+
+# Files that take longest, first: a process that is done takes the next one, and none idles while another works off a long one.
+LONGEST_FIRST = [
+    *("pipeline/test_pipeline.py", "slurm/test_on_slurm.py", "training/test_distributed.py", "tools/test_blast.py"),
+    *("pipeline/test_seams.py", "pipeline/test_faults_study.py", "pipeline/test_killed_study.py", "pipeline/test_resume.py"),
+    *("pipeline/test_browser.py", "pipeline/test_reruns.py", "test_wheel.py", "tools/test_adopt.py", "pipeline/test_scale.py"),
+    *("data/test_mini_text.py", "data/test_mini.py", "runtime/test_leases.py", "methods/test_lora.py"),
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of LONGEST_FIRST, then as collected; the tests of a file as they stand in it."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST_FIRST)}
+    assert all(path.is_file() for path in places)
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture(scope="session")

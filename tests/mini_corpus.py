@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from carryover.data import mini
+from made_once import made_once
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "data" / "mini"
@@ -23,7 +24,17 @@ TRAIN_MEMBER = "XNLI-MT-1.0/multinli/multinli.train.{}.tsv"
 @cache
 def built() -> dict[str, bytes]:
     """The files of the corpus by name."""
-    return mini.build(SOURCE)
+    return {path.name: path.read_bytes() for path in built_files()}
+
+
+def built_files() -> list[Path]:
+    """The files of the corpus on disk, only to be read."""
+
+    def make(place: Path) -> None:
+        for name, content in mini.build(SOURCE).items():
+            (place / name).write_bytes(content)
+
+    return sorted(made_once("corpus", make).iterdir())
 
 
 @cache

@@ -12,10 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from made_once import PROJECT, made_once
 
 MINI = ("--configfile", "workflow/overlays/mini.yaml")
-PROJECT = Path(__file__).resolve().parent.parent
 INHERITED = {name: value for name, value in os.environ.items() if not name.startswith("CARRYOVER")}
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "downloads", "__pycache__", ".*_cache")
 
@@ -66,18 +65,14 @@ def dry_runner(directory: Path) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", DRY_RUNS], cwd=directory, env=environment, text=True, **piped)
 
 
-def finished_mini(shared: Path, target: Path) -> Path:
-    """A copy of the project in which the mini study has run to its end, times and metadata included.
+def finished_mini(target: Path) -> Path:
+    """A copy of the project in which the mini study has run to its end, times and metadata included."""
 
-    shared: a folder that all processes of a session see; whoever comes first runs the study there, the others wait for it.
-    """
-    original, said = shared / "carryover", shared / "said.txt"
-    with FileLock(shared / "lock"):
-        if not said.exists():
-            ran = snakemake(clone(original), *MINI, "--quiet", "rules")
-            said.write_text(ran.stdout[-4000:] if ran.returncode else "")
-    assert not said.read_text(), said.read_text()
-    return shutil.copytree(original, target)
+    def make(place: Path) -> None:
+        ran = snakemake(clone(place / "carryover"), *MINI, "--quiet", "rules")
+        assert ran.returncode == 0, ran.stdout[-4000:]
+
+    return made_once("mini-study", make, target) / "carryover"
 
 
 def job_arguments(inputs: dict[str, Any], outputs: dict[str, Any]) -> list[str]:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import yaml
 
+from mini_corpus import built_files
 from study_runner import clone, snakemake
 
 pytestmark = pytest.mark.slow
@@ -22,6 +23,7 @@ MODEL = "results/tiny/models/toy/nli/full/baseline/en/seed0"
 LOG = "results/tiny/logs/finetune/toy/nli/full/baseline/en/seed0.log"
 TINY = {
     "study": "tiny",
+    "fetch": {"files": {}},  # the embedded corpus as it was built for all tests
     "languages": ["en"],
     "tasks": {"nli": {"train_languages": ["en"], "subset": 600}},
     "tokenizers": {"bpe": {"vocabulary": 600}},
@@ -46,6 +48,9 @@ def weights(project: Path) -> bytes:
 def project(tmp_path_factory) -> Path:
     """A copy of the project in which the tiny study has run to its end."""
     directory = clone(tmp_path_factory.mktemp("killed") / "carryover")
+    for path in built_files():
+        name = {"XNLI-1.0.zip": "xnli", "XNLI-MT-1.0.zip": "xnli_mt", "pretrain.txt": "pretrain_text"}[path.name]
+        TINY["fetch"]["files"][name] = {"url": str(path)}
     (directory / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     run(directory)
     return directory

@@ -3,6 +3,7 @@
 The mini study seems to have run (empty outputs, true metadata), so that only Snakemake's decisions are tested.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -40,10 +41,6 @@ def would_run(directory: Path, overlay: dict | None = None) -> dict[str, int]:
 
 def jobs_of(directory: Path, *arguments: str) -> list[Listed]:
     return read_jobs(snakemake(directory, *MINI, "--dry-run", "--printshellcmds", *arguments).stdout)
-
-
-def test_a_finished_study_has_nothing_to_do(project):
-    assert would_run(project) == {}
 
 
 def test_touching_every_file_runs_nothing(project):
@@ -202,24 +199,41 @@ def test_adding_and_removing_a_language_or_a_seed_trains_nothing_that_is_there(p
     fewer = would_run(project, {"finetune": {"runs": runs[:-1]}})
     assert not {"finetune", "predict_all", "pretrain"} & set(fewer) and set(fewer) >= TABULATED
     assert (project / "results/mini/models/toy/nli/full/one_epoch/joint/seed0/model.safetensors").exists()
+    languages = yaml.safe_load((project / "config.yaml").read_text(encoding="utf-8"))["languages"]
+    without = would_run(project, {"languages": [language for language in languages if language != "vi"]})
+    assert not {"finetune", "pretrain", "tokens_evaluation", "tokens_training", "corpus_evaluation"} & set(without)
 
 
-@pytest.mark.parametrize("script", sorted(path.stem for path in (Path(__file__).parents[2] / "workflow/scripts").glob("*.py")))
-def test_a_closure_has_every_module_that_the_script_loads(script):
+LOADED = """
+import json, os, runpy, sys
+import matplotlib.pyplot, pandas, scipy.stats, tokenizers, torch, transformers  # once, for all forks
+for script in sys.argv[1:]:
+    sys.stdout.flush()
+    if not os.fork():
+        runpy.run_path(script)
+        print(json.dumps([script, list(sys.modules)]), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, list[str]]:
+    """What Python loads when it runs a script, by the script's name."""
+    scripts = map(str, (PROJECT / "workflow/scripts").glob("*.py"))
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT / "workflow"), "PYTHONSAFEPATH": "1"}
+    ran = subprocess.run([sys.executable, "-c", LOADED, *scripts], env=environment, check=True, capture_output=True, text=True)
+    return {Path(script).stem: modules for script, modules in map(json.loads, ran.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("script", sorted(path.stem for path in (PROJECT / "workflow/scripts").glob("*.py")))
+def test_a_closure_has_every_module_that_the_script_loads(loaded, script):
     """Against Python's own imports, not our reading of them."""
-    root = Path(__file__).resolve().parents[2] / "workflow"
-    code = "import runpy, sys; runpy.run_path(sys.argv[1]); print(*sys.modules)"
-    path = root / "scripts" / f"{script}.py"
-    loaded = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
-        env={**os.environ, "PYTHONPATH": str(root), "PYTHONSAFEPATH": "1"},
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split()
-    loaded = [name for name in loaded if name.split(".")[0] in ("carryover", "chapters")]
+    root = PROJECT / "workflow"
+    own = {name for name in loaded[script] if name.split(".")[0] in ("carryover", "chapters")}
     counted = {
-        file.relative_to(root).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__") for file in closure(path)
+        file.relative_to(root).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+        for file in closure(root / "scripts" / f"{script}.py")
     }
-    surrounding = {name for name in loaded if name.startswith("carryover.runtime")}
-    assert {"carryover.runtime.job", "carryover.runtime.files"} <= surrounding and set(loaded) - surrounding <= counted
+    surrounding = {name for name in own if name.startswith("carryover.runtime")}
+    assert {"carryover.runtime.job", "carryover.runtime.files"} <= surrounding and own - surrounding <= counted
