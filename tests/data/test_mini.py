@@ -62,7 +62,7 @@ def test_the_reader_of_the_published_files_reads_it(directory, language):
     expected = OVERLAY["tasks"]["nli"]["expected_rows"]
     for split in SPLITS:
         archive = directory / ("XNLI-MT-1.0.zip" if split == "train" else "XNLI-1.0.zip")
-        table, unusable = xnli.read_split(archive, split, language, expected[split])
+        table, unusable = xnli.read_split(archive, split, language, mini.LABELS, expected[split])
         assert unusable == 0
         assert table[["premise", "hypothesis"]].equals(rows(split, language)[["premise", "hypothesis"]])
 

@@ -51,7 +51,7 @@ def test_a_change_changes_its_leaf_alone():
         along = {name for names in leaf.schema.get("x-with", {}).values() for name in names}
         beside = {leaf.name.rsplit(".", 1)[0] + f".{other}" for other in along}
         assert leaf.name in different
-        options = {path for path in different if path not in before or before[path] is not None and path not in after}
+        options = {path for path in different if path not in before or (before[path] is not None and path not in after)}
         assert different - options <= {leaf.name, *beside}, leaf.name  # and those of a method or source now or no longer in use
         assert not options or leaf.name.endswith((".method", ".source", ".tokenizer", ".task")), leaf.name
 
