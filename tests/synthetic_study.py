@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from carryover.analysis.records import read_csv
+from carryover.planning.schema import load_schema, task_terms
 from carryover.reporting.chapters import FILE, FOLDER, Figure, Table, read_chapter
 from carryover.reporting.functions import parts
 from study_runner import job_arguments
@@ -44,6 +45,7 @@ CONFIG = {
     "trained": TRAINED,
     "labels": {"nli": ["entailment", "contradiction", "neutral"], "tagging": []},
     "digits": 1,
+    "terms": task_terms(load_schema(), "nli"),
     "published": ["report", "public_runs", "literature"],
     "comparable": False,
     "not_comparable_because": "a toy model on the embedded corpus",

@@ -81,7 +81,7 @@ def test_a_place_is_looked_up_through_references():
         at(schema, "study.name")
 
 
-KEYWORDS = {"x-radius", "x-runs", "x-also", "x-may", "x-other", "x-with", "x-when", "x-partial", "x-hint", "x-form"}
+KEYWORDS = {"x-radius", "x-runs", "x-also", "x-may", "x-other", "x-with", "x-when", "x-partial", "x-hint", "x-form", "x-words"}
 KEYWORDS |= {
     "x-names",
     "x-names-also",

@@ -1,6 +1,7 @@
 """The report: sentences that follow the numbers, and a page that stands alone."""
 
 import html.parser
+import json
 import re
 import shutil
 import subprocess
@@ -9,14 +10,17 @@ import sys
 import pandas as pd
 import pytest
 
+from carryover.planning.schema import load_schema, task_terms
 from carryover.reporting.columns import shown_columns
 from carryover.reporting.formatting import Words, duration, listing, p_value, significant, size
 from chapters.transfer import headline, sentences
 from synthetic_study import (
     CHAPTER,
+    CONFIG,
     LOOK,
     ROOT,
     SKILL,
+    TRAINED,
     make_figures,
     make_report,
     make_tables,
@@ -25,7 +29,8 @@ from synthetic_study import (
     write_study,
 )
 
-WORDS = Words({"en": "English", "es": "Spanish", "de": "German", "ar": "Arabic", "th": "Thai"}, 1, 0.95, "en")
+TERMS = task_terms(load_schema(), "nli")
+WORDS = Words({"en": "English", "es": "Spanish", "de": "German", "ar": "Arabic", "th": "Thai"}, 1, 0.95, "en", TERMS)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,7 @@ def test_hedges_follow_the_tests(tables):
     assert "beats zero-shot transfer in Spanish" in own
     assert "no evidence of a difference between a model of the language's own and zero-shot transfer in Arabic" in own
     assert "has no demonstrable relation" in sentences.predictor(tables, WORDS)[0]
-    assert "not comparable with this study (a toy model on the embedded corpus)" in sentences.english(tables, WORDS)[1]
+    assert "not comparable with this study (a toy model on the embedded corpus)" in sentences.source(tables, WORDS)[1]
 
 
 def test_other_predictions_make_other_sentences(study, tables, tmp_path):
@@ -201,6 +206,28 @@ def test_a_study_that_lacks_almost_everything_still_has_a_report(tmp_path):
     report = make_report(study)
     assert "No model of this study was fine-tuned on English" in report
     assert "No model was fine-tuned on several languages together." in report
+
+
+def test_the_source_language_is_named_as_the_table_of_languages_names_it(study, tmp_path):
+    """The same study, of which the models of the source language are called German."""
+    other = tmp_path / "results" / "synthetic"
+    shutil.copytree(study, other)
+    for path in sorted(other.glob("*/toy/nli/*/*/en")):
+        path.rename(path.with_name("de"))
+    for path in other.glob("models/**/de/**/training.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"languages": ["de"]}), encoding="utf-8")
+    trained = {"de" if name == "en" else name: languages for name, languages in TRAINED.items()} | {"de": ["de"]}
+    tables = make_tables(other, CONFIG | {"source_language": "de", "trained": trained})
+    make_figures(other, LOOK | {"source": "de"})
+    report = make_report(other, CONFIG | {"source_language": "de"})
+    text = re.sub(r"<[^>]+>|\s+", " ", report.split("<table")[0])
+    assert "pretrained on German" in text and "Zero-shot is the German model asked in another language" in text
+    assert "Fine-tuned in German, toy answers" in text and "three rows" not in text
+    assert "intervals over premises" in text and "English model" not in report
+    assert not re.search(r"\{(source|clusters?|level|question)\}", report)
+    words = Words(WORDS.names, 1, 0.95, "de", TERMS)
+    assert sentences.retention(tables, words)[0].startswith("Of its lead over chance in German")
+    assert "without German" in (other / "transfer/figures/premium.svg").read_text(encoding="utf-8")
 
 
 def test_what_reports_imports_no_model():

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 from carryover.planning import paths, runs
 from carryover.runtime import locks
 from carryover.planning.config import recipe_of, resolve
-from carryover.planning.schema import chapters_in_use, encoding_options, load_schema, method_files, reading_options
+from carryover.planning.schema import chapters_in_use, encoding_options, load_schema, method_files, reading_options, task_terms
 from carryover.runtime.redaction import redact
 from carryover.planning.yaml_files import read_yaml
 from carryover.runtime.errors import BadInput

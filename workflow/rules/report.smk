@@ -35,6 +35,7 @@ use rule job as report with:
             study=config["study"],
             languages=LANGUAGES,
             source_language=config["source_language"],
+            terms=task_terms(SCHEMA, MAIN_TASK),
             confidence=config["report"]["confidence"],
             title=config["report"]["title"],
             digits=config["report"]["digits"],

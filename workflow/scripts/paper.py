@@ -15,8 +15,8 @@ def work(job: Job) -> None:
     config = job.config
     known = read_csv(job.input("languages"))
     names = dict(zip(known["language"], known["name"], strict=True))
-    words = Words(names, config["digits"], config["look"]["confidence"], config["look"]["source"])
-    chapters = {chapter.name: chapter for chapter in map(read_chapter, job.inputs["chapters"])}
+    words = Words(names, config["digits"], config["look"]["confidence"], config["look"]["source"], config["terms"])
+    chapters = {path.parent.name: read_chapter(path).filled(words.filled) for path in job.inputs["chapters"]}
     tables, figures = read_tables(job.inputs["tables"]), drawn(job)
     for path in job.outputs["tex"]:
         chapter = chapters[path.parent.name]

@@ -23,7 +23,7 @@ def work(job: Job) -> None:
     config = job.config
     known = read_csv(job.input("languages"))
     names = dict(zip(known["language"], known["name"], strict=True))
-    words = Words(names, config["digits"], config["confidence"], config["source_language"])
+    words = Words(names, config["digits"], config["confidence"], config["source_language"], config["terms"])
     study = job.output("report").parent
     jobs = provenance.jobs_table(job.inputs["made"], job.inputs["training"], study)
     shown = page.Shown(words, set(jobs["job"]), config["published"], config["resamples"])
@@ -32,6 +32,7 @@ def work(job: Job) -> None:
     modules = parts.load(config["parts"])
     views = []
     for number, chapter in enumerate(map(read_chapter, job.inputs["chapters"]), 1):
+        chapter = chapter.filled(words.filled)
         made = page.Made(
             tables=tables.get(chapter.name, {}),
             functions={name: function(modules, chapter.name, name) for name in chapter.said},
@@ -46,7 +47,12 @@ def work(job: Job) -> None:
     views.append(_closing_view(len(views) + 1, closing, jobs, shown, job))
     texts = [path for path in job.inputs["templates"] if path.name != "closing.yaml"]
     rendered = page.render(
-        texts, title=config["title"], study=config["study"], languages=len(config["languages"]), chapters=views
+        texts,
+        title=config["title"],
+        study=config["study"],
+        source=words.source_name,
+        languages=len(config["languages"]),
+        chapters=views,
     )
     files.write_text(job.output("jobs"), jobs.to_csv(index=False, lineterminator="\n"))
     files.write_text(job.output("report"), rendered)

@@ -51,6 +51,11 @@ def _files_of(method: str) -> tuple[str, ...]:
     return tuple(_read(path)["x-files"])
 
 
+def task_terms(schema: Schema, task: str) -> dict[str, str]:
+    """What a task calls what its reports speak of (`x-words` of its schema), by the names that `Words.terms` has."""
+    return dict(schema["properties"]["tasks"]["properties"][task].get("x-words", {}))
+
+
 def looked_up(schema: Schema, root: Schema) -> Schema:
     """A schema with its reference looked up; what stands beside the reference comes first."""
     while "$ref" in schema:

@@ -6,7 +6,7 @@ and headings, LaTeX its columns and captions. Functions are named as `module.fun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -97,6 +97,23 @@ class Chapter:
             return replace(content, columns=content.columns | columns) if of_table else content
 
         sections = (replace(section, contents=tuple(map(more, section.contents))) for section in self.sections)
+        return replace(self, sections=tuple(sections))
+
+    def filled(self, fill: Callable[[str], str]) -> Chapter:
+        """The chapter with every text that a reader sees as `fill` makes it: titles, captions, headings of columns."""
+
+        def content_of(content: Content) -> Content:
+            if isinstance(content, Table):
+                columns = {name: column._replace(label=fill(column.label)) for name, column in content.columns.items()}
+                return replace(content, title=fill(content.title), caption=fill(content.caption), columns=columns)
+            if isinstance(content, Figure):
+                return replace(content, caption=fill(content.caption))
+            return replace(content, text=fill(content.text)) if isinstance(content, Text) else content
+
+        sections = (
+            replace(section, title=fill(section.title), contents=tuple(map(content_of, section.contents)))
+            for section in self.sections
+        )
         return replace(self, sections=tuple(sections))
 
     @property

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 SPACE = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
+GENERAL = {"cluster": "cluster of rows", "clusters": "clusters of rows", "question": "the one of the config"}
 
 
 @dataclass(frozen=True)
 class Words:
     """names: of languages by code; digits: decimals of a percentage; confidence: of every interval; source: the source
-    language's code."""
+    language's code; terms: what the main task calls its own (`x-words` of its schema): `cluster` and `clusters`, what rows that
+    are not independent share; `alone`, the part of a row that a control sees; `question`, what is asked and how it is scored."""
 
     names: Mapping[str, str]
     digits: int
     confidence: float
     source: str
+    terms: Mapping[str, str] = field(default_factory=dict)
 
     def language(self, code: str) -> str:
         return self.names.get(code, code)
+
+    @property
+    def source_name(self) -> str:
+        """The name of the source language."""
+        return self.language(self.source)
+
+    def term(self, name: str) -> str:
+        """The task's own word for this, or the general one."""
+        return {**GENERAL, **self.terms}[name]
+
+    def filled(self, text: str) -> str:
+        """A text of a chapter's declaration with the names in braces replaced: `{source}`, `{level}`, and those of `terms`."""
+        for name, word in {**GENERAL, **self.terms, "source": self.source_name, "level": self.level}.items():
+            text = text.replace(f"{{{name}}}", word)
+        return text
 
     def languages(self, codes: Sequence[str]) -> str:
         return listing([self.language(code) for code in codes])

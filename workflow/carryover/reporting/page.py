@@ -61,8 +61,7 @@ def chapter_view(number: int, chapter: Chapter, made: Made, shown: Shown) -> dic
 def _content_view(content: Content, chapter: Chapter, made: Made, shown: Shown) -> dict[str, Any] | None:
     """None for what is not shown: a table that is only a file, or published figures that the config leaves out."""
     if isinstance(content, Text):
-        text = content.text.format(level=shown.words.level, resamples=whole(shown.resamples))
-        return {"kind": "text", "text": text}
+        return {"kind": "text", "text": content.text.replace("{resamples}", whole(shown.resamples))}
     if isinstance(content, Sentences):
         lists = [texts for name in content.functions for texts in _each(content, made.functions[name], made.tables, shown.words)]
         if content.points:

@@ -32,7 +32,9 @@ def data(tables: Tables, words: Words) -> list[str]:
     unusable = int(table["unusable"].sum())
     said.append(f"{number_of(unusable, 'row')} could not be used." if unusable else "Every row could be used.")
     cut, lost = int(table["premise_cut"].sum()), int(table["hypothesis_cut"].sum())
-    said.append(f"Truncation cut the premise of {number_of(cut, 'prompt')} and the hypothesis of {whole(lost)}; never a label.")
+    if "alone" in words.terms:
+        whose = f"the {words.term('cluster')} of {number_of(cut, 'prompt')} and the {words.term('alone')} of {whole(lost)}"
+        said.append(f"Truncation cut {whose}; never a label.")
     beyond = table.dropna(subset=["beyond_pretraining"]).sort_values("beyond_pretraining")
     if len(beyond) and beyond["beyond_pretraining"].max() > 0:
         most = beyond.iloc[-1]
@@ -61,7 +63,7 @@ def _one_tokeniser(table: pd.DataFrame, words: Words) -> list[str]:
     if len(premium):
         low, high = premium.iloc[0], premium.iloc[-1]
         said.append(
-            f"The same sentences take {low['token_premium']:.2f} times as many tokens as English in "
+            f"The same sentences take {low['token_premium']:.2f} times as many tokens as {words.source_name} in "
             f"{words.language(low['language'])} "
             f"and {high['token_premium']:.2f} times as many in {words.language(high['language'])}."
         )
@@ -107,7 +109,7 @@ def pretraining(tables: Tables, words: Words) -> list[str]:
 
 
 def expected(tables: Tables, words: Words) -> list[str]:
-    """Where the best English model lies among the public settings, a public toy model, and a classification head."""
+    """Where the source language's best model lies among the public settings, a public toy model, and a classification head."""
     ours = rows(tables["hyperparameters"], split="test")
     public = tables["public_runs"]
     public = public[(public["language"] == words.source) & (public["trained_on"] == words.source)]
@@ -132,7 +134,7 @@ def expected(tables: Tables, words: Words) -> list[str]:
     stands = rows(tables["zero_shot"], language=words.source)  # whose reason, where there is one, holds for the whole study
     reasons = [row["comparison"] for row in (*stands, best) if row["comparison"] != COMPARABLE]
     rest = f" That is no like-for-like comparison: {_reason(reasons[0])}." if reasons else ""
-    return [f"The best English model here ({best['variant']}, {words.short(best)}) lies {listing(said)}.{rest}"]
+    return [f"The best {words.source_name} model here ({best['variant']}, {words.short(best)}) lies {listing(said)}.{rest}"]
 
 
 def _reason(comparison: str) -> str:
@@ -172,11 +174,11 @@ def improvement(tables: Tables, words: Words) -> list[str]:
 
 
 def settings(tables: Tables, words: Words) -> list[str]:
-    """Which variants of the recipe differ from the baseline on the English test set."""
+    """Which variants of the recipe differ from the baseline on the source language's test set."""
     found = rows(tables["hyperparameters"], split="test")
     changed = [row for row in found if isinstance(row["finding"], str)]
     if len(found) < 2 or not changed:
-        return ["English was fine-tuned in one setting, so settings cannot be compared."] if found else []
+        return [f"{words.source_name} was fine-tuned in one setting, so settings cannot be compared."] if found else []
     said = []
     for row in changed:
         if row["finding"] == NO_DIFFERENCE:
@@ -201,35 +203,41 @@ def selection(tables: Tables, words: Words) -> list[str]:
 
 
 def controls(tables: Tables, words: Words) -> list[str]:
-    """How much of the English model's accuracy needs the premise."""
+    """How much of the accuracy in the source language needs the whole of a row."""
     table = tables["controls"]
     said = []
-    of_english = {row["control"]: row for row in rows(table, train=words.source, language=words.source)}
-    if (row := of_english.get("majority")) is not None:
-        said.append(f"Always answering with the commonest label scores {words.percent(row['accuracy'])} in English.")
-    if (row := of_english.get("hypothesis only")) is not None:
+    of_source = {row["control"]: row for row in rows(table, train=words.source, language=words.source)}
+    if (row := of_source.get("majority")) is not None:
+        said.append(f"Always answering with the commonest label scores {words.percent(row['accuracy'])} in {words.source_name}.")
+    if "alone" not in words.terms:  # a task without such controls
+        return said
+    cluster, alone = words.term("cluster"), words.term("alone")
+    if (row := of_source.get("hypothesis only")) is not None:
         said.append(
-            f"A model trained and tested on the English hypothesis alone reaches {words.stated(row)}: {verdict(row, words)}."
+            f"A model trained and tested on the {words.source_name} {alone} alone reaches {words.stated(row)}: "
+            f"{verdict(row, words)}."
         )
         said += changes("the full model", "that control", [row], words)
     else:
-        said.append("No model was trained on the hypothesis alone, so what needs no premise is not known.")
-    if (row := of_english.get("premises shuffled")) is not None:
-        said.append(f"With the premises of other rows the English model scores {words.stated(row)} in English.")
-        said += changes("the same model with its own premises", "that control", [row], words)
+        said.append(f"No model was trained on the {alone} alone, so what needs no {cluster} is not known.")
+    if (row := of_source.get("premises shuffled")) is not None:
+        name, clusters = words.source_name, words.term("clusters")
+        said.append(f"With the {clusters} of other rows the {name} model scores {words.stated(row)} in {name}.")
+        said += changes(f"the same model with its own {clusters}", "that control", [row], words)
     else:
-        said.append("The model was not tested with shuffled premises.")
+        said.append(f"The model was not tested with shuffled {words.term('clusters')}.")
     return said
 
 
 def calibrated(tables: Tables, words: Words) -> list[str]:
-    """How far the English model's confidence is from its accuracy."""
+    """How far the confidence of the model of the source language is from its accuracy."""
     found = rows(tables["calibration"], train=words.source, language=words.source)
     if not found:
         return []
     row = found[0]
     error = f"{words.percent(row['ece'])} [{words.ends(row, 'ece_low', 'ece_high')}]"
-    said = f"The expected calibration error of the English model in English is {error} (n{SPACE}={SPACE}{whole(row['n'])})"
+    name, count = words.source_name, f"n{SPACE}={SPACE}{whole(row['n'])}"
+    said = f"The expected calibration error of the {name} model in {name} is {error} ({count})"
     if pd.notna(row["ece_tempered"]):
         after = f"{words.percent(row['ece_tempered'])} [{words.ends(row, 'ece_tempered_low', 'ece_tempered_high')}]"
         said += f"; with a temperature of {row['temperature']:.2f}, fitted on dev, it is {after}"
@@ -243,8 +251,8 @@ def greedy(tables: Tables, words: Words) -> list[str]:
         return []
     row, worst = found[0], tables["zero_shot"].sort_values("invalid").iloc[-1]
     exact = words.percent(row["greedy_accuracy"])
-    said = f"Scored as the handout does, by the most likely token of the whole vocabulary, English is {exact}"
-    most = f"answers that are no label at all are {words.percent(row['invalid'])} in English"
+    said = f"Scored as the handout does, by the most likely token of the whole vocabulary, {words.source_name} is {exact}"
+    most = f"answers that are no label at all are {words.percent(row['invalid'])} in {words.source_name}"
     return [
         f"{said} (n{SPACE}={SPACE}{whole(row['n'])}); {most} and at most {words.percent(worst['invalid'])} "
         f"({words.language(worst['language'])})."
@@ -275,9 +283,8 @@ def limits(tables: Tables, words: Words) -> list[str]:
     reasons = sorted({reason for reason in found if reason not in (COMPARABLE, NOTHING)})
     said = [f"Published accuracies are shown but not compared: {_reason(reason)}." for reason in reasons]
     if tables["seeds"].empty:
-        said.append(
-            "Every model was trained with one seed: intervals cover the choice of test premises, not the luck of training."
-        )
+        chosen = f"the choice of test {words.term('clusters')}"
+        said.append(f"Every model was trained with one seed: intervals cover {chosen}, not the luck of training.")
     return [
         *said,
         "Training text is machine-translated, test text is translated by people, and both come from English.",

@@ -76,10 +76,10 @@ def _family_borders(axis: Axes, order: list[str], look: Look) -> None:
 
 @styled
 def zero_shot(tables: Tables, look: Look) -> Drawn:
-    """The English model on every language, by accuracy; hollow where there is no evidence above chance."""
+    """The model of the source language on every language, by accuracy; hollow where there is no evidence above chance."""
     table = tables["zero_shot"]
     if table.empty:
-        return empty("no English model has been tested", list(table.columns))
+        return empty(f"no {look.name(look.source)} model has been tested", list(table.columns))
     figure, axes = panels(len(groups_of(table)), 0.9 + 0.24 * table["language"].nunique())
     for axis, (title, rows) in zip(axes, split(table), strict=True):
         rows = rows.sort_values("accuracy", kind="stable")
@@ -106,7 +106,7 @@ def zero_shot(tables: Tables, look: Look) -> Drawn:
 @styled
 def premium(tables: Tables, look: Look) -> Drawn:
     """Zero-shot accuracy against token premium."""
-    return _against("token_premium", "token premium over English", tables, look)
+    return _against("token_premium", f"token premium over {look.name(look.source)}", tables, look)
 
 
 @styled
@@ -159,7 +159,8 @@ def _rho(correlation: pd.DataFrame, measure: str, look: Look) -> str:
         return "too few languages for a correlation"
     row = correlation.iloc[0]
     ends = f"{look.confidence:.0%} interval {row['low']:.2f} to {row['high']:.2f}"
-    return f"Spearman's ρ {row['rho']:.2f} ({ends}), p {row['p']:.2g}, n = {row['n']} without English".replace("-", MINUS)
+    count = f"n = {row['n']} without {look.name(look.source)}"
+    return f"Spearman's ρ {row['rho']:.2f} ({ends}), p {row['p']:.2g}, {count}".replace("-", MINUS)
 
 
 @styled
@@ -187,11 +188,11 @@ def pretraining(tables: Tables, look: Look) -> Drawn:
 
 @styled
 def finetuning(tables: Tables, look: Look) -> Drawn:
-    """The label's loss by examples seen: the English variants, and the other training texts."""
+    """The label's loss by examples seen: the variants on the source language, and the other training texts."""
     table = tables["finetuning_curves"]
     if table.empty:
         return empty("nothing was fine-tuned", list(table.columns))
-    groups = [("trained on English, by variant", table[table["train"] == look.source])]
+    groups = [(f"trained on {look.name(look.source)}, by variant", table[table["train"] == look.source])]
     groups.append(("trained on other texts", table[table["train"] != look.source]))
     groups = [(title, rows) for title, rows in groups if len(rows)]
     figure, axes = panels(len(groups), 2.6)
@@ -239,11 +240,11 @@ def transfer_matrix(tables: Tables, look: Look) -> Drawn:
 
 @styled
 def confusion(tables: Tables, look: Look) -> Drawn:
-    """Gold label by predicted label of the English model, one panel a language; rows sum to 100 %."""
+    """Gold label by predicted label of the model of the source language, one panel a language; rows sum to 100 %."""
     table = tables["confusion"]
     table = table[table["train"] == look.source]
     if table.empty:
-        return empty("no English model has been tested", list(table.columns))
+        return empty(f"no {look.name(look.source)} model has been tested", list(table.columns))
     shown = [(group, code) for group in groups_of(table) for code in dict.fromkeys(rows_of(table, group)["language"])]
     figure, axes = panels(len(shown), 1.55, columns=5)
     labels = list(dict.fromkeys(table["gold"]))

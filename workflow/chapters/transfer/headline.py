@@ -11,30 +11,30 @@ from chapters.transfer.equal_effort import UPDATES
 
 
 def summary(tables: Tables, words: Words) -> list[str]:
-    """English, what carries over, what fine-tuning buys, one model for all, and what predicts it."""
-    parts = (_english, _controlled, _carried, _bought, _together, _predicted)
+    """The source language, what carries over, what fine-tuning buys, one model for all, and what predicts it."""
+    parts = (_in_source, _controlled, _carried, _bought, _together, _predicted)
     return [said for part in parts if (said := part(tables, words))]
 
 
-def _english(tables: Tables, words: Words) -> str:
+def _in_source(tables: Tables, words: Words) -> str:
     found = rows(tables["zero_shot"], language=words.source)
     if not found:
-        return "No model of this study was fine-tuned on English and tested in it."
+        return f"No model of this study was fine-tuned on {words.source_name} and tested in it."
     row = found[0]
     over = f", the mean of {row['seeds']} seeds" if row["seeds"] > 1 else ""
-    reached = f"{row['model']} answers {words.stated(row)} of the English test rows rightly{over}"
-    return f"Fine-tuned in English, {reached}: {verdict(row, words)}."
+    reached = f"{row['model']} answers {words.stated(row)} of the {words.source_name} test rows rightly{over}"
+    return f"Fine-tuned in {words.source_name}, {reached}: {verdict(row, words)}."
 
 
 def _controlled(tables: Tables, words: Words) -> str:
-    """What the hypothesis alone gives away, without which an accuracy cannot be read."""
+    """What a part of each row alone gives away, without which an accuracy cannot be read."""
     found = rows(tables["controls"], train=words.source, language=words.source, control=HYPOTHESIS)
     if not found:
         return ""
     row = found[0]
     verb = {HIGHER: "beats", LOWER: "falls behind"}.get(row["finding"])
     told = f"the full model {verb} it ({words.gap(row)})" if verb else f"there is {NO_DIFFERENCE} from the full model"
-    return f"A model that never saw a premise reaches {words.short(row)}: {told}."
+    return f"A model that never saw a {words.term('cluster')} reaches {words.short(row)}: {told}."
 
 
 def _carried(tables: Tables, words: Words) -> str:
@@ -44,12 +44,11 @@ def _carried(tables: Tables, words: Words) -> str:
     above = sorted((row for row in others if row["verdict"] == ABOVE), key=lambda row: -row["accuracy"])
     among = f"of {number_of(len(others), 'other language')}"
     if not above:
-        return (
-            f"Nothing demonstrably carries over from English without further training: no evidence above chance in any {among}."
-        )
+        start = f"Nothing demonstrably carries over from {words.source_name} without further training"
+        return f"{start}: no evidence above chance in any {among}."
     best = [f"{words.language(row['language'])} at {words.short(row)}" for row in above[:3]]
     told = f"{'in ' if len(above) <= 3 else 'best in '}{listing(best)}"
-    return f"Without further training the English model is above chance in {len(above)} {among}, {told}."
+    return f"Without further training the {words.source_name} model is above chance in {len(above)} {among}, {told}."
 
 
 def _bought(tables: Tables, words: Words) -> str:

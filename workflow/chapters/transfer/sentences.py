@@ -23,17 +23,18 @@ PREDICTOR_NAMES = {
 }
 
 
-def english(tables: Tables, words: Words) -> list[str]:
+def source(tables: Tables, words: Words) -> list[str]:
     """What the model reached in the language that it was trained on, and where that lies among public runs."""
     found = rows(tables["zero_shot"], language=words.source)
     if not found:
-        return ["No model of this study was fine-tuned on English and tested in it."]
+        return [f"No model of this study was fine-tuned on {words.source_name} and tested in it."]
     row = found[0]
     spent = rows(tables["regimes"], language=words.source, regime=ZERO_SHOT)[0]["examples"]
     seen = f" on {whole(spent)} examples" if pd.notna(spent) else ""
     over = f", the mean of {row['seeds']} seeds" if row["seeds"] > 1 else ""
-    text = f"Fine-tuned{seen} in English (variant {row['variant']}), {row['model']} answers {words.stated(row)} of the "
-    return [f"{text}English test rows rightly{over}: {verdict(row, words)}.", *_public_range(row, words)]
+    name = words.source_name
+    text = f"Fine-tuned{seen} in {name} (variant {row['variant']}), {row['model']} answers {words.stated(row)} of the {name} "
+    return [f"{text}test rows rightly{over}: {verdict(row, words)}.", *_public_range(row, words)]
 
 
 def _public_range(row: Row, words: Words) -> list[str]:
@@ -51,10 +52,10 @@ def _public_range(row: Row, words: Words) -> list[str]:
 
 
 def zero_shot(tables: Tables, words: Words) -> list[str]:
-    """In which other languages the English model is above chance, and in which there is no evidence."""
+    """In which other languages the model of the source language is above chance, and in which there is no evidence."""
     others = [row for row in tables["zero_shot"].to_dict("records") if row["language"] != words.source]
     if not others:
-        return ["No English model was tested in another language."]
+        return [f"No {words.source_name} model was tested in another language."]
     above = sorted((row for row in others if row["verdict"] == ABOVE), key=lambda row: -row["accuracy"])
     silent = [row["language"] for row in others if row["verdict"] == NO_EVIDENCE]
     total = f"the {len(others)} other languages" if len(others) > 1 else "the one other language"
@@ -69,7 +70,7 @@ def zero_shot(tables: Tables, words: Words) -> list[str]:
 
 
 def retention(tables: Tables, words: Words) -> list[str]:
-    """How much of its lead over chance in English the English model keeps, in the best and the worst language."""
+    """How much of its lead over chance in the source language its model keeps, in the best and the worst language."""
     found = rows(tables["retention"], regime=ZERO_SHOT)
     kept = sorted((row for row in found if pd.notna(row["share"])), key=lambda row: -row["share"])
     if not kept:
@@ -79,15 +80,15 @@ def retention(tables: Tables, words: Words) -> list[str]:
         for row in (kept[0], kept[-1])
     )
     if len(kept) == 1:
-        return [f"Of its lead over chance in English it keeps {most}."]
-    return [f"Of its lead over chance in English it keeps most, {most}, and least, {least}."]
+        return [f"Of its lead over chance in {words.source_name} it keeps {most}."]
+    return [f"Of its lead over chance in {words.source_name} it keeps most, {most}, and least, {least}."]
 
 
 def own_models(tables: Tables, words: Words) -> list[str]:
     """What fine-tuning in a language itself buys over zero-shot."""
     found = rows(tables["regimes"], regime=OWN)
     if not found:
-        return ["No model was fine-tuned on a single language other than English."]
+        return [f"No model was fine-tuned on a single language other than {words.source_name}."]
     said = changes("a model of the language's own", "zero-shot transfer", found, words)
     silent = [row["language"] for row in found if row["verdict"] == NO_EVIDENCE]
     if silent:
@@ -133,13 +134,13 @@ def joint_models(tables: Tables, words: Words) -> list[str]:
 
 
 def joint_elsewhere(tables: Tables, words: Words) -> list[str]:
-    """What the same model does in English and in languages that it has not seen."""
+    """What the same model does in the source language and in languages that it has not seen."""
     said = []
     for regime in _joint(tables):
         found = rows(tables["differences"], regime=regime, other=ZERO_SHOT)
-        in_english = [row for row in found if row["language"] == words.source]
+        in_source = [row for row in found if row["language"] == words.source]
         unseen = [row for row in found if row["language"] != words.source and not row["seen"]]
-        said += changes(f"the {regime}", "the English model", in_english, words)
+        said += changes(f"the {regime}", f"the {words.source_name} model", in_source, words)
         said += changes(f"the {regime}", "zero-shot transfer", unseen, words, "Of the languages that it has not seen, ")
     return said
 
@@ -158,7 +159,7 @@ def predictor(tables: Tables, words: Words) -> list[str]:
     direction = "higher" if row["rho"] > 0 else "lower"
     claim = f"goes with {direction}" if row["p"] < 1 - words.confidence else "has no demonstrable relation to"
     ends = f"{words.level} interval {signed('{low:.2f} to {high:.2f}'.format(**row))}"
-    tested_over = f"{p_value(row['p'])} by permutation, n{SPACE}={SPACE}{row['n']} languages without English"
+    tested_over = f"{p_value(row['p'])} by permutation, n{SPACE}={SPACE}{row['n']} languages without {words.source_name}"
     said = [f"A higher token premium {claim} zero-shot accuracy (Spearman's {rho(row)}, {ends}, {tested_over})."]
     if not any(row["verdict"] == ABOVE and row["language"] != words.source for row in tables["zero_shot"].to_dict("records")):
         said.append("As no other language is above chance, that relates accuracies which chance explains, not transfer.")

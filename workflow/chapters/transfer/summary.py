@@ -33,7 +33,7 @@ def results_table(regimes: pd.DataFrame, words: Words) -> str:
         lines.append([name, f"{rows['n'].max():,}", *shown])
     widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    level = f"{100 * words.confidence:g} % intervals over premises"
+    level = f"{100 * words.confidence:g} % intervals over clusters of rows"
     return "\n".join([*text, f"accuracy in per cent with {level}; * above chance after Holm's correction"])
 
 

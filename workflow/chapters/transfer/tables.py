@@ -83,7 +83,7 @@ def seeds(study: Study) -> pd.DataFrame:
 
 
 def zero_shot(study: Study) -> pd.DataFrame:
-    """The English model on every language, with the report's categories and what other public runs found."""
+    """The model of the source language on every language, with the report's categories and what other public runs found."""
     bounds = study.config["zero_shot_categories"]
     table = []
     for group in study.groups():
@@ -197,7 +197,7 @@ def transfer_matrix(study: Study) -> pd.DataFrame:
 
 
 def _order(study: Study, train: str) -> tuple[int, int, str]:
-    """English first, then single languages in the report's order, then lists by their length."""
+    """The source language first, then single languages in the report's order, then lists by their length."""
     languages = study.trained_on(train)
     place = study.languages.index(train) if train in study.languages else len(study.languages)
     return (0 if train == study.source else len(languages), place, train)
@@ -220,8 +220,8 @@ def costs(study: Study) -> pd.DataFrame:
 def one_or_many(study: Study) -> pd.DataFrame:
     """Each joint model against the models of its single languages together: the same languages, one model or many.
 
-    `languages` are those of the joint model that have a model of their own (English: the zero-shot model); `accuracy` is
-    the mean over them, without an interval since it averages different tests.
+    `languages` are those of the joint model that have a model of their own (the source language: the zero-shot model);
+    `accuracy` is the mean over them, without an interval since it averages different tests.
     """
     rows = []
     for group in study.groups():
