@@ -11,7 +11,7 @@ from carryover.analysis.records import read_csv
 from carryover.reporting import latex
 from carryover.reporting.chapters import FILE, FOLDER
 from carryover.reporting.formatting import Words
-from synthetic_study import CHAPTER, LOOK, ROOT, drawing, make_tables, run_script, tables_of, write_study
+from synthetic_study import CHAPTER, CONFIG, LOOK, ROOT, drawing, make_tables, run_script, tables_of, write_study
 
 PRINTED = [table for table in CHAPTER.tables.values() if table.printed]
 WORDS = Words({"en": "English", "es": "Spanish"}, 1, 0.95, "en")
@@ -27,7 +27,7 @@ def paper(tmp_path_factory):
         "tex": [study / f"paper/transfer/{table.name}.tex" for table in PRINTED],
         "figures": [study / f"paper/transfer/{name}.pdf" for name in CHAPTER.figures],
     }
-    run_script("paper", drawing(LOOK) | {"digits": 1, "title": "50 % of_it & more"}, inputs, outputs)
+    run_script("paper", drawing(LOOK) | {"digits": 1, "title": "50 % of_it & more", "terms": CONFIG["terms"]}, inputs, outputs)
     return study / "paper"
 
 

@@ -19,4 +19,10 @@ use rule job as paper with:
     resources:
         **needs(mem_mb=2000, runtime=60),
     params:
-        **keyed("paper", **DRAWN, digits=config["report"]["digits"], title=config["report"]["title"], terms=task_terms(SCHEMA, MAIN_TASK)),
+        **keyed(
+            "paper",
+            **DRAWN,
+            digits=config["report"]["digits"],
+            title=config["report"]["title"],
+            terms=task_terms(SCHEMA, MAIN_TASK),
+        ),
