@@ -78,7 +78,7 @@ def test_defaults_are_filled_at_every_depth(least):
     assert config["pretrain"]["recipe"]["eps"] == 1e-6
     assert config["finetune"]["recipe"] == {
         **config["pretrain"]["recipe"],
-        **{"lr": 0.5, "view": "full", "method": "full"},
+        **{"lr": 0.5, "view": "full", "method": "full", "micro_batch_size": None},
         "lora": {"rank": 8, "alpha": 16, "dropout": 0, "targets": None},
     }
     assert config["finetune"]["runs"] == [{"variant": "baseline", "train": "en", "seeds": [0], "model": None, "task": None}]

@@ -104,7 +104,22 @@ def test_a_model_of_124_million_takes_half_a_gigabyte():
     work, table = estimated("published")
     needed = costs.disk(work, table.reset_index().to_dict("records"), {"gpt2": GPT2, "toy": GPT2})
     assert needed["pretrained"] == 2 * 4 * GPT2.parameters
-    assert needed["models"] == 4 * GPT2.parameters * len([job for job in table.index if job.startswith("models/")])
+    whole = [job for job in table.index if job.startswith("models/") and "/full/" in job]
+    assert needed["models"] == 4 * GPT2.parameters * len(whole)
+
+
+def test_low_rank_updates_need_no_gradients_of_the_model_and_micro_batches_more_launches():
+    """An update of 32 examples, 8 at a time: four passes, and next to nothing for AdamW to move."""
+    _, table = estimated("published", "h200")
+    lora = table.loc["models/gpt2/nli/lora/lora/en/seed0"]
+    assert lora["updates"] == -(-392_702 // 32) and lora["examples"] == 392_702
+    full = table.loc["models/gpt2/nli/full/strong/en/seed0"]  # as many updates, dev scored as often
+    passes = 3 * GPT2.forward_flops(392_702 * 50.0, 50.0, 392_702)
+    assert full["flops"] - lora["flops"] == pytest.approx(passes / 3)
+    rates = costs.pace(RATES, "h200")
+    apart = full["estimated_seconds"] - lora["estimated_seconds"] - passes / 3 / rates["flops_bf16"]
+    launches, moved = 3 * rates["seconds_update"], GPT2.parameters * rates["seconds_parameter"]
+    assert apart == pytest.approx(lora["updates"] * (moved - launches), abs=0.02)
 
 
 def test_every_rate_says_where_it_comes_from():

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from carryover.planning.keys import canonical
 from carryover.planning.schema import method_files
 from carryover.runtime import leases
-from carryover.runtime.devices import VISIBLE
+from carryover.runtime.devices import PROCESSOR, VISIBLE, has_bf16
 from study_runner import PROJECT, job_arguments
 from tiny_models import build
 
@@ -105,6 +105,15 @@ def test_two_processes_have_the_losses_of_one(study):
     assert not list((study / "scratch").glob("*"))
 
 
+@pytest.mark.skipif(has_bf16(PROCESSOR.read_text()), reason="this processor has what the test wants one without")
+def test_bf16_is_refused_before_anything_is_read(study):
+    """On a processor that would emulate it: one line, and no traceback."""
+    (study / "backbone/model.safetensors").write_bytes(b"")
+    assert start(study, "out", 1, precision="bf16").wait() == 1
+    errors = [line for line in (study / "out/screen").read_text().splitlines() if "error" in line.lower()]
+    assert len(errors) == 1 and "error: precision bf16: this processor" in errors[0] and "precision: fp32" in errors[0]
+
+
 @pytest.mark.slow
 def test_low_rank_updates_of_a_llama_have_the_losses_of_one_process(study):
     """Another model, and another method, by the same two processes."""
@@ -119,6 +128,17 @@ def test_low_rank_updates_of_a_llama_have_the_losses_of_one_process(study):
     assert max((one[name] - two[name]).abs().max() for name in one) < 1e-4
     assert min(one[name].abs().max() for name in one if "lora_B" in name) > 1e-4  # B began at 0
     assert not (together / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_micro_batches_of_two_processes_have_the_losses_of_whole_batches_of_one(study):
+    """A row of each process at a time: two micro-batches an update, and one process without a row in the last."""
+    alone = finish(study, "alone", 1)
+    together = finish(study, "together", 2, micro_batch_size=1)
+    curves = [pd.read_csv(directory / "curve.csv") for directory in (alone, together)]
+    assert (curves[0]["loss"] - curves[1]["loss"]).abs().max() < 1e-5
+    one, two = (load_file(path / "model.safetensors") for path in (alone, together))
+    assert max((one[name] - two[name]).abs().max() for name in one) < 1e-4
 
 
 @pytest.mark.slow
@@ -143,9 +163,10 @@ def test_when_one_process_is_killed_the_job_fails_with_one_line(study):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_disturbed_ends_in_the_same_bits(study):
+@pytest.mark.parametrize("micro", [None, 1])
+def test_a_run_that_was_disturbed_ends_in_the_same_bits(study, micro):
     """Asked to stop, then killed: the processes go with the job, and the next run goes on, dropout included."""
-    recipe = {"epochs": 60, "dropout": 0.1}
+    recipe = {"epochs": 60, "dropout": 0.1, "micro_batch_size": micro}
     undisturbed = finish(study, "undisturbed", 2, **recipe)
     job = start(study, "out", 2, seconds="0", **recipe)
     wait_for(lambda: list(study.glob("scratch/*/update-*.pt")), job)

@@ -107,6 +107,46 @@ def test_twenty_steps_of_a_plain_loop(make_model, make_prompts, make_recipe, lab
     assert history.curve[0]["loss"] - history.curve[-1]["loss"] > 0.1  # weights that moved
 
 
+@pytest.mark.parametrize("size", [1, 3, 4, 8, 100])
+def test_accumulation_gives_the_losses_of_the_whole_batch(make_model, make_prompts, make_recipe, label_loss, monkeypatch, size):
+    """Twenty updates on 156 rows: micro-batches that do not divide the batch, and a last batch that is smaller."""
+    monkeypatch.setattr(loop, "WINDOW", 1)
+    data, found = make_prompts(64, vocabulary=40), {}
+    for micro in (None, size):
+        model, seen = make_model(), []
+        loss_of = label_loss(model, data)
+        recipe = make_recipe(batch_size=8, micro_batch_size=micro, clip=0.3)
+        history = train(
+            model, 156, lambda rows, seen=seen, of=loss_of: (seen.append(rows), of(rows))[1], nothing, recipe, 0, NONE
+        )
+        found[micro] = (history, weights(model), seen)
+    (whole, expected, batches), (parts, got, micro_batches) = found[None], found[size]
+    assert max(map(len, micro_batches)) == min(size, 8) and len(whole.curve) == 20
+    assert np.array_equal(np.concatenate(batches), np.concatenate(micro_batches))
+    losses = [np.array([point["loss"] for point in history.curve]) for history in (whole, parts)]
+    assert np.abs(losses[0] - losses[1]).max() < 1e-5
+    assert losses[0][0] - losses[0][-1] > 0.1  # weights that moved
+    assert max((got[name] - expected[name]).abs().max() for name in expected) < 2e-4
+    assert same(got, expected) == (size >= 8)  # where it is the whole batch, in every bit
+
+
+def test_micro_batches_draw_their_dropout_one_after_the_other(make_model, make_prompts, make_recipe, label_loss):
+    data, ends = make_prompts(10), {}
+    for micro in (2, 2, 4, None):
+        model, states = make_model(dropout=0.3), []
+        loss_of = label_loss(model, data)
+
+        def watched(rows: np.ndarray, states=states, of=loss_of) -> Tensor:
+            states.append(torch.get_rng_state().numpy().tobytes())
+            return of(rows)
+
+        train(model, 16, watched, nothing, make_recipe(micro_batch_size=micro), 0, NONE)
+        assert len(set(states)) == len(states) == 16 // (micro or 4)  # no mask twice
+        again, ends[micro] = ends.get(micro), weights(model)
+        assert again is None or same(again, ends[micro])
+    assert same(ends[4], ends[None]) and not same(ends[2], ends[None])
+
+
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.25, 0.0625, 0.33])
 @pytest.mark.parametrize("total", [1, 7, 40])
@@ -283,13 +323,17 @@ class Every(Checkpoints):
         return self.asked % self.updates == 0
 
 
-@pytest.mark.parametrize("every", [1, 4])
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_killed_run_ends_in_the_same_bits(make_model, make_prompts, make_recipe, label_loss, tmp_path, monkeypatch, seed, every):
-    """Killed again and again, in the middle of an update or of an epoch's evaluation, and started again each time."""
+@pytest.mark.parametrize(
+    ("every", "seed", "micro"), [(1, 0, None), (1, 1, 3), (1, 2, None), (4, 0, None), (4, 1, None), (4, 2, 3)]
+)
+def test_killed_run_ends_in_the_same_bits(
+    make_model, make_prompts, make_recipe, label_loss, tmp_path, monkeypatch, seed, every, micro
+):
+    """Killed again and again, in the middle of an update, between its micro-batches, or of an epoch's evaluation, and started
+    again each time."""
     monkeypatch.setattr(loop, "WINDOW", 5)  # checkpoints cut windows of the curve in two
     data, draw = make_prompts(30, vocabulary=40), random.Random(seed)
-    recipe = make_recipe(lr=5e-3, epochs=3, warmup=0.1, schedule="linear", clip=1.0)
+    recipe = make_recipe(lr=5e-3, epochs=3, warmup=0.1, schedule="linear", clip=1.0, micro_batch_size=micro)
     first = weights(make_model())
 
     def run(checkpoints: Checkpoints, kill_at: int) -> tuple[dict, History]:

@@ -5,6 +5,7 @@ import torch
 
 from carryover.data import tokenizer
 from carryover.runtime import files, parts
+from carryover.runtime.devices import check_precision
 from carryover.runtime.job import Job, peak_memory_mb, run_job
 from carryover.training import distributed
 from carryover.training.checkpoints import Checkpoints
@@ -16,6 +17,7 @@ def work(job: Job) -> None:
     source, directory = job.inputs["model"][0].parent, job.outputs["model"][0].parent
     recipe, dropout, options = split_recipe(config["recipe"])
     device = distributed.own_device(job.gpu, config["threads"])
+    check_precision(recipe.precision, device)
     answer, method = part["answers"], part["methods"]
     data = answer.load(job.inputs["train"])
     dev = {language: answer.load([path]) for language, path in zip(config["languages"], job.inputs["dev"], strict=True)}

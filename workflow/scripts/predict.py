@@ -3,13 +3,14 @@
 import pandas as pd
 
 from carryover.runtime import files, parts
-from carryover.runtime.devices import choose_device
+from carryover.runtime.devices import check_precision, choose_device
 from carryover.runtime.job import Job, run_job
 
 
 def work(job: Job) -> None:
     part = parts.load(job.config["parts"])
     device = choose_device(job.gpu, job.config["threads"])
+    check_precision(job.config["precision"], device)
     model, answer = part["models"].load(job.inputs["model"][0].parent), part["answers"]
     added = job.inputs["added"][0].parent if job.inputs.get("added") else None
     if added:

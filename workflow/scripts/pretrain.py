@@ -6,7 +6,7 @@ import torch
 from carryover.data import tokenizer
 from carryover.models.gpt2 import GPT2Config, GPT2Model
 from carryover.runtime import files
-from carryover.runtime.devices import choose_device
+from carryover.runtime.devices import check_precision, choose_device
 from carryover.runtime.job import Job, run_job
 from carryover.training import pretraining
 from carryover.training.checkpoints import Checkpoints
@@ -17,6 +17,7 @@ def work(job: Job) -> None:
     config, recipe = job.config, dict(job.config["recipe"])
     made = tokenizer.load(job.inputs["tokenizer"][0])
     device = choose_device(job.gpu, config["threads"])
+    check_precision(recipe["precision"], device)
     data = pretraining.TextDataset.from_file(job.input("text"), made, config["line_length"])
     training, held_out = data.split(config["held_out"], config["seed"])
     torch.manual_seed(config["seed"])

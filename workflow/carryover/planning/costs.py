@@ -100,8 +100,15 @@ def _seconds(job: Job, amount: Mapping[str, float | None], facts: Mapping[str, M
         precision = job.get("precision", "fp32")
         seconds += amount["flops"] / pace.get(f"flops_{job['work']}_{precision}", pace[f"flops_{precision}"])
     if amount["updates"]:
-        seconds += amount["updates"] * (pace["seconds_update"] + facts[job["model"]].parameters * pace["seconds_parameter"])
+        passes = math.ceil(job["batch_size"] / (job.get("micro_batch_size") or job["batch_size"]))
+        moved = facts[job["model"]].parameters if _trains_all(job) else 0
+        seconds += amount["updates"] * (passes * pace["seconds_update"] + moved * pace["seconds_parameter"])
     return seconds
+
+
+def _trains_all(job: Job) -> bool:
+    """Whether the model's own weights train; what other methods put in is small beside them."""
+    return job.get("method", "full") == "full"
 
 
 def _rows(work: Mapping[str, Any], sizes: Sizes, task: str, language: str, split: str) -> int:
@@ -147,7 +154,8 @@ def _finetune(job: Job, work: Mapping[str, Any], facts: Mapping[str, ModelFacts]
     examples = min(total * job["epochs"], updates * job["batch_size"])
     length = sum(count * sizes.prompt(*asked, language, "train") for language, count in rows.items()) / total
     epochs = math.ceil(examples / total)
-    flops = 3 * model.forward_flops(examples * length, length, examples)
+    # Backward takes a pass for what goes through the layers, and one for their weights where these train.
+    flops = (3 if _trains_all(job) else 2) * model.forward_flops(examples * length, length, examples)
     for language in job["languages"]:
         flops += epochs * _scored(*asked, language, "dev", work, model, sizes)[1]
     return {"examples": examples, "tokens": round(examples * length), "updates": updates, "flops": round(flops)}
@@ -200,4 +208,4 @@ def disk(work: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], facts: Mapp
 
 
 def _weights(job: Job, facts: Mapping[str, ModelFacts]) -> int:
-    return facts[job["model"]].parameters if "model" in job else 0
+    return facts[job["model"]].parameters if "model" in job and _trains_all(job) else 0

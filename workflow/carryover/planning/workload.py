@@ -89,7 +89,8 @@ def _training(config: Config) -> list[Job]:
         jobs.append({"job": f"parity/{name}", "work": "parity", "model": name})
     for run in runs.trained_runs(config):
         given = {"model": run.system.model, "task": run.system.task, "languages": run.languages, "view": run.view}
-        given |= _passes(recipe_of(config, run.system.variant))
+        recipe = recipe_of(config, run.system.variant)
+        given |= {**_passes(recipe), "micro_batch_size": recipe["micro_batch_size"], "method": recipe["method"]}
         jobs.append({"job": job_of_run(run.name), "work": "finetune", **given})
     return jobs
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
+from carryover.runtime.errors import BadInput
 from carryover.runtime.leases import lease
 
 log = logging.getLogger("carryover")
+PROCESSOR = Path("/proc/cpuinfo")
+BF16 = ("avx512_bf16", "amx_bf16", "bf16")  # a processor has products in bf16: two names of x86, and one of ARM
 VISIBLE = "CUDA_VISIBLE_DEVICES"  # what AMD's ROCm reads too; of the rest here only the cuBLAS setting is of one vendor
 
 
@@ -35,6 +41,27 @@ def choose_device(gpus: int, threads: int) -> torch.device:
     if gpus:
         log.warning("gpu=%d was asked for, and no GPU is visible: running on the CPU", gpus)
     return torch.device("cpu")
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Raises BadInput for bf16 on a processor that would only emulate it, at a fifth of its speed in fp32."""
+    if precision != "bf16" or device.type != "cpu":
+        return
+    described = ""
+    with suppress(OSError):
+        described = PROCESSOR.read_text(encoding="utf-8", errors="replace")
+    if not has_bf16(described):
+        name = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)
+        raise BadInput(
+            f"precision bf16: this processor ({name[1].strip() if name else 'unknown'}) has neither avx512_bf16 nor amx_bf16 among "
+            "its flags and would emulate it, slower than fp32; set precision: fp32 in the config, or run where there is a GPU"
+        )
+
+
+def has_bf16(described: str) -> bool:
+    """Whether a processor computes in bf16. described: what Linux says of it, the text of /proc/cpuinfo."""
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", described, re.MULTILINE)
+    return bool(flags and set(flags[1].split()) & set(BF16))
 
 
 def own_accelerator() -> torch.device | None:

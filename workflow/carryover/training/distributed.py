@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
@@ -87,11 +88,18 @@ def train(
     checkpoints: Checkpoints,
     lengths: np.ndarray | None = None,
 ) -> History:
-    """`carryover.training.loop.train`, in each of several processes on its share of every batch; alone where there is one."""
-    if is_rank():
-        loss_of, at_epoch_end = shared_loss(model, loss_of), _told_by_the_first(at_epoch_end)
-        checkpoints = SharedCheckpoints(checkpoints.directory, checkpoints.seconds_between, seed)
-    return loop.train(model, rows, loss_of, at_epoch_end, recipe, seed, checkpoints, lengths)
+    """`carryover.training.loop.train`, in each of several processes on its share of every batch; alone where there is one.
+
+    A micro-batch is what one process holds. Gradients are summed over the processes once an update.
+    """
+    if not is_rank():
+        return loop.train(model, rows, loss_of, at_epoch_end, recipe, seed, checkpoints, lengths)
+    shared = SharedLoss(model, loss_of)
+    if recipe.micro_batch_size:
+        recipe = replace(recipe, micro_batch_size=recipe.micro_batch_size * dist.get_world_size())
+    checkpoints = SharedCheckpoints(checkpoints.directory, checkpoints.seconds_between, seed)
+    told = _told_by_the_first(at_epoch_end)
+    return loop.train(model, rows, shared, told, recipe, seed, checkpoints, lengths, shared.parts.no_sync)
 
 
 class _Share(nn.Module):
@@ -105,24 +113,25 @@ class _Share(nn.Module):
         return self.loss_of(rows)
 
 
-def shared_loss(model: nn.Module, loss_of: Loss) -> Loss:
+class SharedLoss:
     """The loss of a whole batch, of which this process computes its share; its gradients become those of the whole batch.
 
     loss_of: the mean over the rows that it is given. The share of process r of n is every n-th row from the r-th: batches
-    that are sorted by length are shared evenly.
+    that are sorted by length are shared evenly. parts: the module whose gradients are summed.
     """
-    share, number, count = DistributedDataParallel(_Share(model, loss_of)), dist.get_rank(), dist.get_world_size()
 
-    def loss(rows: np.ndarray) -> Tensor:
+    def __init__(self, model: nn.Module, loss_of: Loss) -> None:
+        self.parts = DistributedDataParallel(_Share(model, loss_of))
+
+    def __call__(self, rows: np.ndarray) -> Tensor:
+        number, count = dist.get_rank(), dist.get_world_size()
         mine = rows[number::count]
         weight = len(mine) / len(rows)
-        part = share(mine if len(mine) else rows[:1]) * weight  # who has no row in a small last batch still takes part
+        part = self.parts(mine if len(mine) else rows[:1]) * weight  # who has no row in a small last batch still takes part
         whole = part.detach().clone()
         dist.all_reduce(whole)
         # The value of the whole, the gradient of the part; DistributedDataParallel takes the mean of gradients, not the sum.
         return part * count + (whole - part * count).detach()
-
-    return loss
 
 
 def _told_by_the_first(at_epoch_end: EndOfEpoch) -> EndOfEpoch:

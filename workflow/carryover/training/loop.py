@@ -11,6 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,7 +34,8 @@ WINDOW = 50  # updates between two points of the loss curve, and between two che
 class Recipe:
     """How to train. lr: the peak; warmup: the share of the updates over which it rises; clip: the largest gradient norm, 0
     for any; schedule: `constant`, `linear` or `cosine` after the warm-up; precision: `fp32` or `bf16`; max_updates: where
-    training ends although epochs are left; batches: `shuffled`, or `by_length`, where rows of like length meet in a batch."""
+    training ends although epochs are left; batches: `shuffled`, or `by_length`, where rows of like length meet in a batch;
+    micro_batch_size: most rows in the model at a time, of which an update's gradients are added up; None: the whole batch."""
 
     lr: float
     batch_size: int
@@ -47,6 +49,7 @@ class Recipe:
     precision: str
     max_updates: int | None = None
     batches: str = "shuffled"
+    micro_batch_size: int | None = None
 
 
 @dataclass
@@ -66,6 +69,7 @@ class History:
 
 Loss = Callable[[np.ndarray], Tensor]  # rows of the data to the mean loss over them
 EndOfEpoch = Callable[[], dict[str, Any]]  # facts about the model; `criterion`, where there, decides which epoch is kept
+Apart = Callable[[], AbstractContextManager[Any]]  # in which gradients stay in the process
 
 
 def train(
@@ -77,11 +81,12 @@ def train(
     seed: int,
     checkpoints: Checkpoints,
     lengths: np.ndarray | None = None,
+    apart: Apart = nullcontext,
 ) -> History:
     """Trains in place what requires gradients; the model ends as after its best epoch (the last, where epochs have no
     criterion).
 
-    lengths: the tokens of each row, for batches by length.
+    lengths: the tokens of each row, for batches by length. apart: what all micro-batches of an update but its last run in.
 
     Raises BadInput where nothing requires gradients, and where the loss stops being a number, within `WINDOW` updates of it.
     """
@@ -111,14 +116,12 @@ def train(
                 group["lr"] = lr
             ends = (update + 1) % per_epoch == 0 or update + 1 == total
             point_due = len(window) + 1 == WINDOW or ends
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                loss = loss_of(chosen)
-            loss.backward()
+            loss = accumulate(loss_of, chosen, recipe, device, apart)
             if recipe.clip:
                 torch.nn.utils.clip_grad_norm_(parameters, recipe.clip)
             optimizer.step()
             optimizer.zero_grad()
-            window.append(loss.detach())
+            window.append(loss)
             update += 1
             if point_due:
                 mean = _checked_mean(window, update, lr, batch)
@@ -137,6 +140,26 @@ def train(
     if best is not None:
         _put_back(model, best)
     return history
+
+
+def accumulate(loss_of: Loss, rows: np.ndarray, recipe: Recipe, device: torch.device, apart: Apart = nullcontext) -> Tensor:
+    """Adds the gradients of the mean loss over these rows to the parameters, a micro-batch after the other; returns that loss.
+
+    A micro-batch counts by its rows, so that a smaller last one counts less. Each draws its dropout where the one before
+    stopped: masks follow from the seed and from the size of the micro-batches.
+    """
+    size = recipe.micro_batch_size or len(rows)
+    losses = []
+    for start in range(0, len(rows), size):
+        part = rows[start : start + size]
+        with apart() if start + size < len(rows) else nullcontext():
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                loss = loss_of(part)
+            if len(part) < len(rows):
+                loss = loss * (len(part) / len(rows))
+            loss.backward()
+        losses.append(loss.detach())
+    return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
 
 
 def trained(model: nn.Module) -> dict[str, nn.Parameter]:
