@@ -15,7 +15,7 @@ LAYERS = [
     {"carryover.data"},
     {"carryover.models", "carryover.metrics"},
     {"carryover.methods", "carryover.tasks", "carryover.answers"},
-    {"carryover.evaluation", "carryover.training"},
+    {"carryover.evaluation", "carryover.inspection", "carryover.training"},
     {"carryover.analysis"},
     {"carryover.reporting"},
     {"chapters"},

@@ -1,9 +1,9 @@
 """The blast radius: what each leaf of the configuration runs again, by Snakemake's own dry runs: `python -m tools.blast`.
 
-In a copy of the project in which the shipped studies seem to have run, each leaf is changed to the value that the schema
-gives for this, and what would run is compared with what the schema declares. A leaf that several studies have is tried in
-the first in which it matters. Writes the matrix of leaves by rules (data/blast_radius.csv), and ends with status 1 where a
-leaf runs what does not depend on it, or not what does, or nothing in any study.
+In a copy of the project in which the shipped studies, and the mini study with every chapter, seem to have run, each leaf is
+changed to the value that the schema gives for this, and what would run is compared with what the schema declares. A leaf that
+several studies have is tried in the first in which it matters. Writes the matrix of leaves by rules (data/blast_radius.csv),
+and ends with status 1 where a leaf runs what does not depend on it, or not what does, or nothing in any study.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from tools.leaves import Leaf, change, expand, leaves, schema_leaves
 from tools.listing import ROOT, Listed, dry_run, dry_runs, prepare_forks, pretend_finished
 
 MATRIX = ROOT / "data" / "blast_radius.csv"
-STUDIES = {"mini": ["workflow/overlays/mini.yaml"], "sample": ["workflow/overlays/sample.yaml"], "published": []}
+MINI = "workflow/overlays/mini.yaml"
+CHAPTERS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "workflow" / "overlays").glob("mini-*.yaml"))
+STUDIES = {"mini": [MINI], "sample": ["workflow/overlays/sample.yaml"], "published": [], "chapters": [MINI, *CHAPTERS]}
 RECORD = "config"  # the rule that writes the resolved config down: every change runs it, and it alone is no effect
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "downloads", "__pycache__", ".*_cache")
 

@@ -1,5 +1,5 @@
-"""Attention with dropout of its weights, written out. PyTorch's fused kernel for the CPU has no dropout, and its fallback makes
-three times the passes over the weights."""
+"""Attention written out: its weights, and with dropout of them. PyTorch's fused kernel for the CPU returns none and has no
+dropout, and its fallback makes three times the passes over the weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ import torch
 from torch import Tensor
 
 from carryover.models.dropout import kept
+
+
+def attention_weights(query: Tensor, key: Tensor, mask: Tensor | None, scale: float | None = None) -> Tensor:
+    """softmax(scale Q K^T + M), [B, H, Q, T], which fused attention does not return.
+
+    query: [B, H, Q, d]; key: [B, K, T, d], each for H / K heads of queries; mask: [B, 1, Q, T], what is added to the scores, or
+    None for the causal triangle (Q equal to T); scale: 1 / sqrt(d) without one.
+    """
+    key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
+    scores = torch.matmul(query, key.mT) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    return torch.softmax(scores + (_causal(query, key) if mask is None else mask), dim=-1)
+
+
+def _causal(query: Tensor, key: Tensor) -> Tensor:
+    """What is added to the scores so that a token sees itself and what stands before it, [Q, T]."""
+    mask = torch.full((query.shape[-2], key.shape[-2]), -torch.inf, dtype=query.dtype, device=query.device)
+    return mask.triu_(1)
 
 
 class _DroppedAttention(torch.autograd.Function):
@@ -43,7 +60,5 @@ def dropped_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | 
 
     mask: what is added to the scores, [B, 1, Q, T], or None for the causal triangle (Q equal to T).
     """
-    if mask is None:
-        mask = torch.full((query.shape[-2], key.shape[-2]), -torch.inf, dtype=query.dtype, device=query.device)
-        mask = mask.triu_(1)
+    mask = _causal(query, key) if mask is None else mask
     return _DroppedAttention.apply(query, key, value, mask, dropout)

@@ -7,6 +7,9 @@ through the same code. Model directories are Hugging Face directories, read and 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -18,11 +21,11 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from carryover.models.activation import linear_gelu
-from carryover.models.attention import dropped_attention
+from carryover.models.attention import attention_weights, dropped_attention
 from carryover.models.cache import KeyValueCache
 from carryover.models.dropout import dropout
 from carryover.models.gpt2_config import GPT2Config, config_to_json, read_config, stored_name
-from carryover.models.interface import LanguageModel
+from carryover.models.interface import LanguageModel, Watch
 from carryover.models.linear import plain, without_parts
 from carryover.models.losses import tied_cross_entropy, tied_lookup
 from carryover.models.packing import Layout, Packed
@@ -40,6 +43,7 @@ class CausalSelfAttention(nn.Module):
             raise BadInput(f"n_embd {config.n_embd} is not divisible by n_head {config.n_head}")
         self.n_head = config.n_head
         self.dropout = config.dropout
+        self.watch: Callable[[Tensor], None] | None = None  # is told the weights
         self.qkv = nn.Linear(config.n_embd, 3 * config.n_embd)
 
     def attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -48,6 +52,8 @@ class CausalSelfAttention(nn.Module):
         query: [B, H, Q, d]; key, value: [B, H, T, d]; mask: [B, 1, Q, T], what is added to the scores, or None for
         the causal triangle (Q equal to T). Returns [B, Q, H d].
         """
+        if self.watch is not None:
+            self.watch(attention_weights(query, key, mask))
         # The CPU's fused kernel drops no weights; a GPU's does, and gives the same bits twice where it gets no mask.
         if self.training and (self.dropout if query.device.type == "cpu" else mask is not None):
             context = dropped_attention(query, key, value, mask, self.dropout)
@@ -301,6 +307,21 @@ class GPT2Model(GPTPreTrainedModel):
         every = [f"layers.{number}.{name}" for number in range(len(self.layers)) for name in names]
         theirs = [stored_name(f"{name}.weight")[0].removesuffix(".weight") for name in every]
         return {f"transformer.{name}": self.get_submodule(own) for name, own in zip(theirs, every, strict=True)}
+
+    def last_norm(self, hidden: Tensor) -> Tensor:
+        """Hidden states [..., D] as a block leaves them to those that the output projection takes."""
+        return self.final_layer_norm(hidden)
+
+    @contextmanager
+    def watched(self, watch: Watch) -> Iterator[None]:
+        """While it is open, every block's attention tells `watch` its weights, [rows, H, width, width]."""
+        for number, layer in enumerate(self.blocks):
+            layer.attention.watch = partial(watch, number)
+        try:
+            yield
+        finally:
+            for layer in self.blocks:
+                layer.attention.watch = None
 
     def encode_packed(self, hidden: Tensor, batch: Packed) -> Tensor:
         """`forward_packed` from embeddings [N, D] on."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -24,8 +26,9 @@ from transformers.masking_utils import sdpa_mask
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging
 
+from carryover.models.attention import attention_weights
 from carryover.models.cache import KeyValueCache
-from carryover.models.interface import LanguageModel
+from carryover.models.interface import LanguageModel, Watch
 from carryover.models.linear import plain, without_parts
 from carryover.models.losses import tied_cross_entropy
 from carryover.models.packing import Layout, Packed, pack
@@ -35,6 +38,7 @@ from carryover.runtime.errors import BadInput
 
 PACKED = "carryover_packed"
 UNTESTED = ("attn_logit_softcapping", "final_logit_softcapping", "quantization_config", "auto_map", "use_bidirectional_attention")
+LAST_NORMS = ("norm", "ln_f", "final_layer_norm")  # what architectures call the norm after the last block
 RATES = ("attention_dropout", "hidden_dropout", "attn_pdrop", "embd_pdrop", "resid_pdrop")
 
 
@@ -65,6 +69,7 @@ def attend(
     scaling: float | None = None,
     layout: Layout | None = None,
     reading: Reading | None = None,
+    watch: Watch | None = None,
     **others: Any,
 ) -> tuple[Tensor, None]:
     """Attention over the grid of `layout`: query [1, H, N, d], key and value [1, K, N, d], to [1, N, H, d].
@@ -78,6 +83,8 @@ def attend(
     layout.keep(*(part[0].transpose(0, 1).flatten(1) for part in (key, value)))
     grids = [layout.lay(part[0].transpose(0, 1).flatten(1)).unflatten(-1, (part.shape[1], -1)) for part in (query, key, value)]
     asked, keys, values = (grid.transpose(1, 2) for grid in grids)
+    if watch is not None:
+        watch(int(module.layer_idx), attention_weights(asked, keys, layout.mask, scaling))  # type: ignore[arg-type]
     causal, shared = layout.mask is None, key.shape[1] < query.shape[1]
     context = F.scaled_dot_product_attention(
         asked, keys, values, layout.mask, dropout_p=dropout, is_causal=causal, scale=scaling, enable_gqa=shared
@@ -133,6 +140,7 @@ class HuggingFaceModel(LanguageModel[KeyValueCache | PaddedCache]):
             if name.startswith(blocks) and type(module) in (nn.Linear, Conv1D)
         }
         self.packs = self._exchange()
+        self._watch: Watch | None = None
 
     def _exchange(self) -> bool:
         """Puts in attention over packed batches; whether every layer called it, asked by running two tokens."""
@@ -160,10 +168,31 @@ class HuggingFaceModel(LanguageModel[KeyValueCache | PaddedCache]):
     def _states(self, **inputs: Any) -> Tensor:
         return self.model.base_model(**inputs, use_cache=False).last_hidden_state
 
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """The blocks, by whatever name the architecture has for their list."""
+        lists = (module for module in self.model.base_model.children() if isinstance(module, nn.ModuleList))
+        return list(next(found for found in lists if len(found) == self.facts.layers))
+
+    def last_norm(self, hidden: Tensor) -> Tensor:
+        """Hidden states [..., D] as a block leaves them to those that the output projection takes."""
+        base = self.model.base_model
+        return next(getattr(base, name) for name in LAST_NORMS if hasattr(base, name))(hidden)
+
+    @contextmanager
+    def watched(self, watch: Watch) -> Iterator[None]:
+        """While it is open, `forward_packed` tells `watch` every block's attention weights, [rows, H, width, width]."""
+        self._watch = watch
+        try:
+            yield
+        finally:
+            self._watch = None
+
     def forward_packed(self, batch: Packed) -> Tensor:
         """Hidden states [N, D] of every token of a packed batch."""
         if self.packs:
-            return self._states(input_ids=batch.ids[None], position_ids=batch.positions[None], layout=batch.layout)[0]
+            inputs = {"input_ids": batch.ids[None], "position_ids": batch.positions[None], "layout": batch.layout}
+            return self._states(**inputs, **({"watch": self._watch} if self._watch else {}))[0]
         tokens, real, states = self._padded(batch)
         hidden = states.new_zeros(len(batch.ids), states.shape[-1])
         return hidden.index_copy(0, tokens[real], states[real])
@@ -178,7 +207,13 @@ class HuggingFaceModel(LanguageModel[KeyValueCache | PaddedCache]):
     def _padded(self, batch: Packed) -> tuple[Tensor, Tensor, Tensor]:
         """Each sequence of a batch in a row of its own, padded on the right: its tokens' places, which are real, states."""
         tokens, real = batch.sequences()
-        return tokens, real, self._states(input_ids=batch.ids[tokens], attention_mask=real.long())
+        inputs = {"input_ids": batch.ids[tokens], "attention_mask": real.long()}
+        if self._watch is None:
+            return tokens, real, self._states(**inputs)
+        output = self.model.base_model(**inputs, use_cache=False, output_attentions=True)
+        for number, weights in enumerate(output.attentions):
+            self._watch(number, weights)
+        return tokens, real, output.last_hidden_state
 
     def hidden_state_to_token(self, hidden: Tensor) -> Tensor:
         """Hidden states [..., D] to logits [..., V]."""

@@ -8,6 +8,8 @@ given (None: what the directory says). Nothing outside that module looks at what
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -26,6 +28,7 @@ class Cache(Protocol):
 
 
 C = TypeVar("C", bound=Cache)
+Watch = Callable[[int, Tensor], None]  # is told a block's number and its attention weights, [rows, H, width, width]
 
 
 class LanguageModel(nn.Module, ABC, Generic[C]):
@@ -83,6 +86,27 @@ class LanguageModel(nn.Module, ABC, Generic[C]):
         """The linear maps of the blocks by the names that they have in transformers, which peft's files use.
 
         Each is an `nn.Linear`, or has a `weight` [in, out] and is transposed to one. What is hooked into one takes effect.
+        """
+
+    @property
+    @abstractmethod
+    def blocks(self) -> Sequence[nn.Module]:
+        """The blocks in their order. Each takes hidden states as its first argument and returns them, alone or first in a tuple.
+
+        They come in the row of a packed batch, [N, D] or [1, N, D], or, of a model whose batches are padded, in the grid of a
+        batch whose sequences are rows of their own, [rows, width, D].
+        """
+
+    @abstractmethod
+    def last_norm(self, hidden: Tensor) -> Tensor:
+        """Hidden states [..., D] as a block leaves them to those that the output projection takes."""
+
+    @abstractmethod
+    def watched(self, watch: Watch) -> AbstractContextManager[None]:
+        """While it is open, `forward_packed` tells `watch` the attention weights of every block.
+
+        For batches whose sequences are rows of their own (`packing.pack`): a query is dimension 2, a key dimension 3, and
+        what stands in empty places of the grid means nothing. Changes no result.
         """
 
     @abstractmethod

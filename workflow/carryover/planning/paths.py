@@ -8,6 +8,7 @@
         pretrained/<model>/                                            a model as it is
         models/<model>/<task>/<method>/<variant>/<train>/seed<n>/      a run: one trained system and its seed
         predictions/<model>/<task>/<method>/<variant>/<train>/seed<n>/<asked task>/<view>/<language>.<split>.parquet
+        interpretability/<subject>/<language>.safetensors, <step>.csv  what was read out of a model; a subject is named as a run
         <chapter>/tables/<table>.csv, <chapter>/figures/<figure>.svg and .csv
         logs/<job>.log
 
@@ -108,6 +109,14 @@ class Layout:
     def prediction(self, run: str, task: str, view: str, language: str, split: str) -> str:
         return f"{self.predictions(run, task, view)}/{language}.{split}.parquet"
 
+    def inspected(self, subject: str) -> str:
+        """The folder with what was read out of a model, by the subject's name."""
+        return f"{self.root}/interpretability/{subject}"
+
+    def reading(self, subject: str, language: str) -> str:
+        """What a model did with the sentences of one language."""
+        return f"{self.inspected(subject)}/{language}.safetensors"
+
     def table(self, chapter: str, name: str) -> str:
         return f"{self.root}/{chapter}/tables/{name}.csv"
 
@@ -148,6 +157,11 @@ def prediction_of(path: PurePath) -> tuple[System, int, EvaluationSet]:
     *run, task, view, name = parts
     language, split = language_and_split(PurePath(name))
     return (*system_of("/".join(run)), EvaluationSet(task, view, split, language))
+
+
+def subject_of(path: PurePath) -> System:
+    """The subject of a file of `Layout.inspected`, as a system."""
+    return system_of("/".join(_after(path, "interpretability")[: len(System._fields) + 1]))[0]
 
 
 def table_of(path: PurePath) -> tuple[str, str]:

@@ -1,0 +1,95 @@
+# What goes on inside models: each subject reads the same sentences of every language, once; all tables come from what was kept.
+from carryover.planning import subjects
+
+MADE.append(f"{RESULTS}/interpretability/tables/provenance.json")
+SUBJECTS = {subject.name: subject for subject in subjects.subjects(config)}
+MADE += [f"{AT.inspected(name)}/{step}.provenance.json" for name in SUBJECTS for step in ("inspect", "compare")]
+LOOKED_AT = subjects.languages(config)
+INSIDE = config["interpretability"]
+
+
+def subject_run(wildcards):
+    """The evaluated run of a subject; the model as it is where it has none."""
+    subject = SUBJECTS[wildcards.subject]
+    return subject.run or paths.run_name(paths.as_it_is(subject.model), 0)
+
+
+def subject_files(wildcards):
+    """The files of the model that a subject is, or that it adds to."""
+    subject = SUBJECTS[wildcards.subject]
+    return model_of(subject.run) if subject.run else model_files(subject.model)
+
+
+def subject_parts(wildcards):
+    """The modules that work with a subject."""
+    subject = SUBJECTS[wildcards.subject]
+    method = EVALUATED[subject.run].system.method if subject.run else paths.NOTHING
+    return {"models": implementation_of(subject.model), "methods": method}
+
+
+use rule job as interpretability_inspect with:
+    input:
+        model=subject_files,
+        added=lambda wildcards: added_by(SUBJECTS[wildcards.subject].run) if SUBJECTS[wildcards.subject].run else [],
+        tokenizer=lambda wildcards: tokenizer_files(runs.tokenizer_of(config, SUBJECTS[wildcards.subject].model))[:1],
+        tables=[AT.corpus(MAIN_TASK, language, "dev") for language in LOOKED_AT],
+    output:
+        readings=[AT.reading("{subject}", language) for language in LOOKED_AT],
+        provenance=f"{AT.inspected('{subject}')}/inspect.provenance.json",
+    log:
+        f"{RESULTS}/logs/interpretability/{{subject}}/inspect.log",
+    wildcard_constraints:
+        subject=runs.pattern(SUBJECTS),
+    threads: INSIDE["threads"]
+    resources:
+        **needs(gpu=1, mem_mb=3000, runtime=240),
+    params:
+        **keyed(
+            "interpretability_inspect",
+            parts=subject_parts,
+            random=lambda wildcards: SUBJECTS[wildcards.subject].random,
+            **{name: INSIDE[name] for name in ("items", "layers", "window", "threads")},
+        ),
+
+
+use rule job as interpretability_compare with:
+    input:
+        readings=[AT.reading("{subject}", language) for language in LOOKED_AT],
+    output:
+        representations=f"{AT.inspected('{subject}')}/representations.csv",
+        attention=f"{AT.inspected('{subject}')}/attention.csv",
+        provenance=f"{AT.inspected('{subject}')}/compare.provenance.json",
+    log:
+        f"{RESULTS}/logs/interpretability/{{subject}}/compare.log",
+    wildcard_constraints:
+        subject=runs.pattern(SUBJECTS),
+    resources:
+        **needs(mem_mb=3000, runtime=240),
+    params:
+        **keyed(
+            "interpretability_compare",
+            permutations=INSIDE["permutations"],
+            seed=config["statistics"]["seed"],
+        ),
+
+
+use rule job as interpretability_tables with:
+    input:
+        representations=[f"{AT.inspected(name)}/representations.csv" for name in SUBJECTS],
+        attention=[f"{AT.inspected(name)}/attention.csv" for name in SUBJECTS],
+    output:
+        tables=tables_of("interpretability"),
+        provenance=f"{RESULTS}/interpretability/tables/provenance.json",
+    log:
+        f"{RESULTS}/logs/interpretability_tables.log",
+    resources:
+        **needs(mem_mb=4000, runtime=120),
+    params:
+        **keyed(
+            "interpretability_tables",
+            **functions_of("interpretability"),
+            **config["statistics"],
+            confidence=config["report"]["confidence"],
+            languages=LOOKED_AT,
+            source_language=config["source_language"],
+        ),

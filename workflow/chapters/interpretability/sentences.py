@@ -1,0 +1,67 @@
+"""Sentences that state what was seen inside models, made from the chapter's tables; as strong as the test behind each."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from carryover.reporting.formatting import Words, signed
+from carryover.reporting.phrases import Tables, capital
+from chapters.interpretability.sources import AS_IT_IS, AT_RANDOM, TUNED
+
+NAMED = {AS_IT_IS: "the model as it is", TUNED: "the fine-tuned model", AT_RANDOM: "the model at random weights"}
+
+
+def alignment(tables: Tables, words: Words) -> list[str]:
+    """In how many languages the middle state's CKA is beyond shuffled pairs, and in how many beyond random weights."""
+    table, said = tables["similarity"], []
+    for state in (AS_IT_IS, TUNED, AT_RANDOM):
+        rows = middle(table[(table["state"] == state) & (table["measure"] == "cka")])
+        if rows.empty:
+            continue
+        beyond = rows[rows["p_holm"] < 1 - words.confidence]
+        said.append(
+            f"{capital(NAMED[state])}: at hidden state {rows['layer'].iloc[0]}, sentences are more alike to those of "
+            f"{words.language(words.source)} than shuffled pairs are in {len(beyond)} of {len(rows)} languages (unbiased CKA, Holm's "
+            f"correction){_best(rows, words)}."
+        )
+        if rows["learnt"].notna().any():
+            learnt, lost = rows[rows["learnt_low"] > 0], rows[rows["learnt_high"] < 0]
+            said.append(f"That is beyond the same model at random weights in {len(learnt)} of them, and below it in {len(lost)}.")
+    return said or ["No language was compared with another inside a model."]
+
+
+def _best(rows: pd.DataFrame, words: Words) -> str:
+    most = rows.loc[rows["value"].idxmax()]
+    ends = f"{most['value']:.2f} [{most['low']:.2f} to {most['high']:.2f}]"
+    return signed(f", highest in {words.language(most['language'])}, {ends}")
+
+
+def middle(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the hidden state in the middle of those that were kept, the later one of two; chosen before looking."""
+    layers = sorted(table["layer"].unique())
+    return table[table["layer"] == layers[len(layers) // 2]] if layers else table
+
+
+def attended(tables: Tables, words: Words) -> list[str]:
+    """In which languages attention is spread most and least, and how much of it the first token gets."""
+    table = tables["attention"]
+    table = table[table["state"] == AS_IT_IS]
+    if table.empty:
+        return ["No sentence has as many tokens as attention was asked for."]
+    mean = table.groupby(["measure", "language"], sort=False)["value"].mean()
+    entropy, first = mean["entropy"].sort_values(), mean["first"]
+    ends = [f"{words.language(code)} ({entropy[code]:.2f})" for code in (entropy.index[-1], entropy.index[0])]
+    return [
+        f"Attention beside the first token is spread most in {ends[0]} and least in {ends[1]}, of 1 where all visible tokens "
+        f"get the same; the first token gets {words.percent(first.min())} to {words.percent(first.max())}, by language.",
+    ]
+
+
+def limits(tables: Tables, words: Words) -> list[str]:
+    """What the measures cannot say."""
+    return [
+        "Similarity is of sentences, the mean of their tokens' hidden states; a model can align words and not sentences, or the "
+        "reverse.",
+        "What is alike at random weights too was not learnt: it comes from tokens that languages share, names and numbers first.",
+        "Raw cosines are shown because they were published; they are mostly what all vectors share.",
+    ]

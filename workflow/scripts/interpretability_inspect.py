@@ -1,0 +1,41 @@
+"""Reads the same sentences of every language with one model, and keeps what went on inside."""
+
+import numpy as np
+import pandas as pd
+from safetensors.numpy import save
+
+from carryover.data import tokenizer
+from carryover.inspection import sentences
+from carryover.inspection.interventions import randomise
+from carryover.inspection.representations import raw_cosine
+from carryover.inspection.tap import kept_states, read
+from carryover.runtime import files, parts
+from carryover.runtime.devices import choose_device
+from carryover.runtime.job import Job, run_job
+
+
+def work(job: Job) -> None:
+    config, part = job.config, parts.load(job.config["parts"])
+    device = choose_device(job.gpu, config["threads"])
+    model = part["models"].load(job.inputs["model"][0].parent)
+    if job.inputs.get("added"):
+        part["methods"].load(model, job.inputs["added"][0].parent)
+    if config["random"]:
+        randomise(model, seed=0)
+    model.to(device)
+    tables = []
+    for path in job.inputs["tables"]:
+        with files.reading(path):
+            tables.append(pd.read_parquet(path, columns=["cluster", "premise"]))
+    states, made = kept_states(config["layers"], model.facts.layers), tokenizer.load(job.input("tokenizer"))
+    source = None
+    for texts, path in zip(sentences.parallel(tables, config["items"]), job.outputs["readings"], strict=True):
+        reading = read(model, sentences.encode(made, texts, model.facts.context), states, config["window"])
+        source = reading.whole if source is None else source
+        kept = {name: getattr(reading, name) for name in ("pooled", "attention", "active", "tokens")}
+        kept |= {"raw_cosine": raw_cosine(source, reading.whole), "states": np.array(states)}
+        files.write_bytes(path, save({name: np.ascontiguousarray(value) for name, value in kept.items()}))
+
+
+if __name__ == "__main__":
+    run_job(work)
