@@ -79,6 +79,37 @@ def test_spearman_is_scipy():
     assert statistics.spearman(np.r_[x, np.nan], np.r_[y, 1], FEW).n == 14
 
 
+def test_partial_correlation_is_that_of_the_three_correlations():
+    rng = np.random.default_rng(3)
+    given = rng.normal(size=40)
+    x, y = given + rng.normal(size=40), given + rng.normal(size=40)
+    found = statistics.partial_spearman(x, y, given, Settings(0.95, 4000, 0))
+    xy, xz, yz = (stats.spearmanr(*pair).statistic for pair in ((x, y), (x, given), (y, given)))
+    expected = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
+    assert found.rho == pytest.approx(expected) and found.n == 40
+    t = expected * np.sqrt(37 / (1 - expected**2))
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(t), 37), abs=0.03)
+    assert found.low < found.rho < found.high
+    assert np.isnan(statistics.partial_spearman(x, given, given, FEW).rho)
+    assert np.isnan(statistics.partial_spearman(x[:4], y[:4], given[:4], FEW).rho)
+
+
+def test_what_only_a_third_quantity_makes_alike_is_no_partial_correlation():
+    rng, found = np.random.default_rng(4), []
+    for _ in range(100):
+        given = rng.normal(size=14)
+        x, y = given + 0.6 * rng.normal(size=14), given + 0.6 * rng.normal(size=14)
+        found.append(statistics.partial_spearman(x, y, given, Settings(0.95, 99, 0)))
+    assert abs(np.mean([one.rho for one in found])) < 0.1 and np.mean([one.p < 0.05 for one in found]) < 0.12
+
+
+def test_the_smallest_detectable_correlation_is_just_significant():
+    least = statistics.detectable_correlation(14, 1, 0.95)
+    assert 2 * stats.t.sf(least * np.sqrt(12 / (1 - least**2)), 12) == pytest.approx(0.05)
+    assert statistics.detectable_correlation(14, 6, 0.95) == pytest.approx(0.67, abs=0.01)
+    assert np.isnan(statistics.detectable_correlation(3, 1, 0.95))
+
+
 def test_calibration_error_matches_a_loop_over_bins():
     rng = np.random.default_rng(9)
     scores, labels = rng.normal(size=(600, 3)), rng.integers(0, 3, 600)

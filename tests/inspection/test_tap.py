@@ -85,6 +85,16 @@ def test_what_is_kept_of_a_sentence_is_what_it_has_alone(pair):
     np.testing.assert_allclose(reading.attention[2, 1, :, 1], weights[:, 2:, 0].mean(axis=1), atol=1e-5)
 
 
+def test_nats_are_those_of_each_sentence_alone(pair):
+    model, twin = pair
+    found = read(model, SEQUENCES, [0], WINDOW).nats
+    with torch.no_grad():
+        for nats, sequence in zip(found, SEQUENCES, strict=True):
+            ids = torch.from_numpy(sequence.astype(np.int64))
+            expected = torch.nn.functional.cross_entropy(twin(ids[None]).logits[0, :-1], ids[1:], reduction="sum")
+            assert nats == pytest.approx(expected.item(), abs=1e-4)
+
+
 def test_active_neurons_are_counted():
     model = GPT2Model(GPT2Config(97, 64, 32, 2, 4, 56, 0.0))
     with torch.no_grad():

@@ -5,8 +5,10 @@ import pandas as pd
 from safetensors.numpy import save
 
 from carryover.data import tokenizer
+from carryover.data.prompts import XNLIDataset
 from carryover.inspection import sentences
 from carryover.inspection.interventions import randomise
+from carryover.inspection.lens import read_answers
 from carryover.inspection.representations import raw_cosine
 from carryover.inspection.tap import kept_states, read
 from carryover.runtime import files, parts
@@ -28,12 +30,19 @@ def work(job: Job) -> None:
         with files.reading(path):
             tables.append(pd.read_parquet(path, columns=["cluster", "premise"]))
     states, made = kept_states(config["layers"], model.facts.layers), tokenizer.load(job.input("tokenizer"))
+    read_by_language = zip(
+        sentences.parallel(tables, config["items"]), job.inputs["tokens"], job.outputs["readings"], strict=True
+    )
     source = None
-    for texts, path in zip(sentences.parallel(tables, config["items"]), job.outputs["readings"], strict=True):
+    for texts, tokens, path in read_by_language:
         reading = read(model, sentences.encode(made, texts, model.facts.context), states, config["window"])
         source = reading.whole if source is None else source
-        kept = {name: getattr(reading, name) for name in ("pooled", "attention", "active", "tokens")}
+        kept = {name: getattr(reading, name) for name in ("pooled", "attention", "active", "tokens", "nats")}
         kept |= {"raw_cosine": raw_cosine(source, reading.whole), "states": np.array(states)}
+        data = XNLIDataset.load([tokens])
+        rows = np.arange(min(config["prompts"], len(data)))
+        answers = read_answers(model, data, rows, states)
+        kept |= {"logp": answers.logp, "ends": answers.ends, "target": data.targets[rows], "cluster": data.clusters[rows]}
         files.write_bytes(path, save({name: np.ascontiguousarray(value) for name, value in kept.items()}))
 
 

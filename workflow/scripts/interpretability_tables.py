@@ -1,6 +1,8 @@
-"""The tables of the chapter on interpretability, from what was kept of each model."""
+"""The tables of the chapter on interpretability, from what was kept of each model and the answers of the fine-tuned ones."""
 
+from carryover.analysis.predictions import read_cells
 from carryover.analysis.records import read_csv
+from carryover.data.xnli import LABEL_NAMES
 from carryover.planning.paths import subject_of
 from carryover.reporting.chapter_tables import write_tables
 from carryover.runtime.job import Job, run_job
@@ -8,10 +10,12 @@ from chapters.interpretability.sources import Inside, of_subjects
 
 
 def work(job: Job) -> None:
-    def gathered(name: str):
-        return of_subjects({subject_of(path): read_csv(path) for path in job.inputs[name]})
-
-    write_tables(job, Inside(job.config, gathered("representations"), gathered("attention")))
+    names = ("representations", "attention", "sentences", "lens")
+    gathered = {name: of_subjects({subject_of(path): read_csv(path) for path in job.inputs[name]}) for name in names}
+    cells = read_cells(job.inputs["predictions"], job.config["languages"], {"nli": LABEL_NAMES})
+    known = read_csv(job.input("languages"))
+    scripts = dict(zip(known["language"], known["script"], strict=True))
+    write_tables(job, Inside(config=job.config, cells=cells, scripts=scripts, **gathered))
 
 
 if __name__ == "__main__":

@@ -106,6 +106,47 @@ def spearman(x: np.ndarray, y: np.ndarray, settings: Settings) -> Correlation:
     return Correlation(rho, *interval(resampled, settings.confidence), float((1 + as_large.sum()) / (1 + resamples)), len(x))
 
 
+def partial_spearman(x: np.ndarray, y: np.ndarray, given: np.ndarray, settings: Settings) -> Correlation:
+    """Rank correlation of two quantities where a third is the same; all [n]. NaN below five, or where nothing varies beside it.
+
+    Pearson's r of what ranks of `given` leave of the ranks of x and y. The p permutes what is left of y (Freedman and Lane 1983),
+    the interval resamples the n triples.
+    """
+    known = np.isfinite(x) & np.isfinite(y) & np.isfinite(given)
+    x, y, given = (np.asarray(part, dtype=np.float64)[known] for part in (x, y, given))
+    n, nothing = len(x), Correlation(np.nan, np.nan, np.nan, np.nan, int(known.sum()))
+    if n < 5:
+        return nothing
+    rest_x, rest_y = (_without(stats.rankdata(part)[None], stats.rankdata(given)[None]) for part in (x, y))
+    if np.ptp(rest_x) < 1e-9 or np.ptp(rest_y) < 1e-9:
+        return nothing
+    rho = float(_correlations(rest_x, rest_y)[0])
+    rng = np.random.default_rng(settings.seed)
+    permuted = _without(rng.permuted(np.tile(rest_y, (settings.resamples, 1)), axis=1), stats.rankdata(given)[None])
+    as_large = np.abs(_correlations(rest_x, permuted)) >= abs(rho) - 1e-12
+    drawn = rng.integers(0, n, size=(settings.resamples, n))
+    ranks = [stats.rankdata(part[drawn], axis=1) for part in (x, y, given)]
+    resampled = _correlations(_without(ranks[0], ranks[2]), _without(ranks[1], ranks[2]))
+    ends = interval(resampled, settings.confidence)
+    return Correlation(rho, *ends, float((1 + as_large.sum()) / (1 + settings.resamples)), n)
+
+
+def _without(values: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """What a straight line in `given` leaves of the values of each row; both [R, n]."""
+    values, given = values - values.mean(axis=1, keepdims=True), given - given.mean(axis=1, keepdims=True)
+    scale = (given**2).sum(axis=1, keepdims=True)
+    slope = np.divide((values * given).sum(axis=1, keepdims=True), scale, out=np.zeros_like(values[:, :1]), where=scale > 0)
+    return values - slope * given
+
+
+def detectable_correlation(n: int, comparisons: int, confidence: float) -> float:
+    """The smallest |rho| that a two-sided test of n pairs calls clear, by Student's t; comparisons divide its level."""
+    if n < 4:
+        return float("nan")
+    t = stats.t.isf((1 - confidence) / max(comparisons, 1) / 2, n - 2)
+    return float(t / np.sqrt(n - 2 + t**2))
+
+
 def _correlations(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Pearson's r of each row; NaN where a row does not vary."""
     x, y = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from carryover.inspection.attention import MEASURES, measures
 from carryover.models.batching import by_width, grid_of
 from carryover.models.interface import LanguageModel
+from carryover.models.losses import ROWS_AT_ONCE
 from carryover.models.packing import Packed, pack
 from carryover.runtime.errors import BadInput
 
@@ -38,7 +39,8 @@ class Reading:
     pooled [n, S, D]: the mean over a sentence's tokens, without the first, of each of S hidden states (the first token, which
     nothing stands before, has an outlier's norm in most models; a sentence of one token has nothing else); whole [n, S, D]: the
     mean over all tokens; attention [n, L, H, k]: the k measures of `inspection.attention`, NaN where a sentence is too short;
-    active [L, F]: on how many tokens a neuron was positive; tokens [n]: of each sentence.
+    active [L, F]: on how many tokens a neuron was positive; tokens [n]: of each sentence; nats [n]: -log p of its tokens but the
+    first, which nothing predicts.
     """
 
     pooled: np.ndarray
@@ -46,6 +48,7 @@ class Reading:
     attention: np.ndarray
     active: np.ndarray
     tokens: np.ndarray
+    nats: np.ndarray
 
 
 def tap(model: LanguageModel, batch: Packed, states: Told | None, attention: Told | None, neurons: Told | None) -> Tensor:
@@ -129,13 +132,26 @@ def read(model: LanguageModel, sequences: Sequence[np.ndarray], states: Sequence
     lengths = np.array([len(sequence) for sequence in sequences])
     pooled = np.zeros((n, len(states), facts.width), np.float32)
     attention = np.full((n, facts.layers, facts.heads, len(MEASURES)), np.nan, np.float32)
-    reading = Reading(pooled, np.zeros_like(pooled), attention, np.zeros((facts.layers, facts.feed_forward), np.int64), lengths)
+    active, nats = np.zeros((facts.layers, facts.feed_forward), np.int64), np.zeros(n)
+    reading = Reading(pooled, np.zeros_like(pooled), attention, active, lengths, nats)
     place = {state: number for number, state in enumerate(states)}
     for rows in by_width(lengths, grid_of(device)):
         batch = pack([sequences[row] for row in rows]).to(device)
         keep = _Keeping(reading, place, window, np.array(rows), torch.from_numpy(lengths[rows]).to(device))
-        tap(model, batch, keep.state, keep.attention, keep.neurons)
+        hidden = tap(model, batch, keep.state, keep.attention, keep.neurons)
+        nats[rows] = sentence_nats(model, batch, hidden)
     return reading
+
+
+def sentence_nats(model: LanguageModel, batch: Packed, hidden: Tensor) -> np.ndarray:
+    """-log p of the tokens of each sentence but its first, [B]; batch: of `pack`; hidden [N, D]: of `forward_packed`."""
+    follows = torch.nonzero(batch.positions > 0).squeeze(1)  # each predicted by the token before it in the row
+    lost = hidden.new_zeros(len(batch.ids))
+    for some in follows.split(ROWS_AT_ONCE):
+        logits = model.hidden_state_to_token(hidden[some - 1]).float()
+        lost[some] = torch.nn.functional.cross_entropy(logits, batch.ids[some], reduction="none")
+    sums = lost.double().cumsum(0)[batch.ends]
+    return np.diff(sums.cpu().numpy(), prepend=0.0)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,38 @@ def representation_rows(language: str, source: Arrays, reading: Arrays, orders: 
     return rows
 
 
+def sentence_row(language: str, reading: Arrays) -> dict[str, Any]:
+    """What the sentences of a language cost: tokens and bits, means with their standard errors."""
+    bits, tokens = reading["nats"] / np.log(2), reading["tokens"]
+    n = len(tokens)
+    row = {"language": language, "n": n, "tokens": tokens.mean(), "bits": bits.mean()}
+    return row | {"tokens_error": tokens.std(ddof=1) / np.sqrt(n), "bits_error": bits.std(ddof=1) / np.sqrt(n)}
+
+
+def lens_rows(language: str, reading: Arrays) -> list[dict[str, Any]]:
+    """A row a hidden state and measure of the answer that it would give.
+
+    accuracy: of the likeliest candidate; settled: how often that is the last state's; mass: the probability of all candidates
+    together. Standard errors are those of means over clusters.
+    """
+    chosen, mass = reading["logp"].argmax(axis=-1), np.exp(reading["logp"].astype(np.float64)).sum(axis=-1)
+    target, cluster = reading["target"], reading["cluster"]
+    rows = []
+    for place, state in enumerate(reading["states"].tolist()):
+        found = {"accuracy": chosen[:, place] == target, "settled": chosen[:, place] == chosen[:, -1], "mass": mass[:, place]}
+        for name, values in found.items():
+            value, error = clustered_mean(values.astype(np.float64), cluster)
+            rows.append({"language": language, "layer": state, "measure": name, "value": value, "error": error, "n": len(target)})
+    return rows
+
+
+def clustered_mean(values: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
+    """The mean of values [n] and its standard error where rows of one cluster [n] are not independent."""
+    every, mean = np.unique(clusters, return_inverse=True)[1], values.mean()
+    residual = np.bincount(every, weights=values - mean)
+    return float(mean), float(np.sqrt((residual**2).sum() * len(residual) / max(len(residual) - 1, 1)) / len(values))
+
+
 def attention_rows(language: str, reading: Arrays) -> list[dict[str, Any]]:
     """A row a block, head and measure: means over the sentences that are long enough, with their standard errors."""
     values = reading["attention"].astype(np.float64)

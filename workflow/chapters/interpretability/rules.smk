@@ -6,6 +6,7 @@ SUBJECTS = {subject.name: subject for subject in subjects.subjects(config)}
 MADE += [f"{AT.inspected(name)}/{step}.provenance.json" for name in SUBJECTS for step in ("inspect", "compare")]
 LOOKED_AT = subjects.languages(config)
 INSIDE = config["interpretability"]
+COMPARED = ("representations", "attention", "sentences", "lens")  # what a subject's readings become
 
 
 def subject_run(wildcards):
@@ -33,6 +34,10 @@ use rule job as interpretability_inspect with:
         added=lambda wildcards: added_by(SUBJECTS[wildcards.subject].run) if SUBJECTS[wildcards.subject].run else [],
         tokenizer=lambda wildcards: tokenizer_files(runs.tokenizer_of(config, SUBJECTS[wildcards.subject].model))[:1],
         tables=[AT.corpus(MAIN_TASK, language, "dev") for language in LOOKED_AT],
+        tokens=lambda wildcards: [
+            AT.tokens(runs.tokenizer_of(config, SUBJECTS[wildcards.subject].model), MAIN_TASK, "full", language, "dev")
+            for language in LOOKED_AT
+        ],
     output:
         readings=[AT.reading("{subject}", language) for language in LOOKED_AT],
         provenance=f"{AT.inspected('{subject}')}/inspect.provenance.json",
@@ -48,7 +53,7 @@ use rule job as interpretability_inspect with:
             "interpretability_inspect",
             parts=subject_parts,
             random=lambda wildcards: SUBJECTS[wildcards.subject].random,
-            **{name: INSIDE[name] for name in ("items", "layers", "window", "threads")},
+            **{name: INSIDE[name] for name in ("items", "prompts", "layers", "window", "threads")},
         ),
 
 
@@ -58,6 +63,8 @@ use rule job as interpretability_compare with:
     output:
         representations=f"{AT.inspected('{subject}')}/representations.csv",
         attention=f"{AT.inspected('{subject}')}/attention.csv",
+        sentences=f"{AT.inspected('{subject}')}/sentences.csv",
+        lens=f"{AT.inspected('{subject}')}/lens.csv",
         provenance=f"{AT.inspected('{subject}')}/compare.provenance.json",
     log:
         f"{RESULTS}/logs/interpretability/{{subject}}/compare.log",
@@ -75,8 +82,14 @@ use rule job as interpretability_compare with:
 
 use rule job as interpretability_tables with:
     input:
-        representations=[f"{AT.inspected(name)}/representations.csv" for name in SUBJECTS],
-        attention=[f"{AT.inspected(name)}/attention.csv" for name in SUBJECTS],
+        **{name: [f"{AT.inspected(subject)}/{name}.csv" for subject in SUBJECTS] for name in COMPARED},
+        predictions=[
+            AT.prediction(subject.run, MAIN_TASK, "full", language, "test")
+            for subject in SUBJECTS.values()
+            if subject.run
+            for language in LOOKED_AT
+        ],
+        languages="data/languages.csv",
     output:
         tables=tables_of("interpretability"),
         provenance=f"{RESULTS}/interpretability/tables/provenance.json",
@@ -89,6 +102,8 @@ use rule job as interpretability_tables with:
             "interpretability_tables",
             **functions_of("interpretability"),
             **config["statistics"],
+            predictors=INSIDE["predictors"],
+            task=MAIN_TASK,
             confidence=config["report"]["confidence"],
             languages=LOOKED_AT,
             source_language=config["source_language"],

@@ -6,8 +6,9 @@ import pandas as pd
 
 from carryover.reporting.formatting import Words, signed
 from carryover.reporting.phrases import Tables, capital
-from chapters.interpretability.sources import AS_IT_IS, AT_RANDOM, TUNED
+from chapters.interpretability.sources import AS_IT_IS, AT_RANDOM, TUNED, middle
 
+MOSTLY = 0.9  # of the prompts
 NAMED = {AS_IT_IS: "the model as it is", TUNED: "the fine-tuned model", AT_RANDOM: "the model at random weights"}
 
 
@@ -21,8 +22,8 @@ def alignment(tables: Tables, words: Words) -> list[str]:
         beyond = rows[rows["p_holm"] < 1 - words.confidence]
         said.append(
             f"{capital(NAMED[state])}: at hidden state {rows['layer'].iloc[0]}, sentences are more alike to those of "
-            f"{words.language(words.source)} than shuffled pairs are in {len(beyond)} of {len(rows)} languages (unbiased CKA, Holm's "
-            f"correction){_best(rows, words)}."
+            f"{words.language(words.source)} than shuffled pairs are in {len(beyond)} of {len(rows)} languages (unbiased CKA, "
+            f"Holm's correction){_best(rows, words)}."
         )
         if rows["learnt"].notna().any():
             learnt, lost = rows[rows["learnt_low"] > 0], rows[rows["learnt_high"] < 0]
@@ -34,12 +35,6 @@ def _best(rows: pd.DataFrame, words: Words) -> str:
     most = rows.loc[rows["value"].idxmax()]
     ends = f"{most['value']:.2f} [{most['low']:.2f} to {most['high']:.2f}]"
     return signed(f", highest in {words.language(most['language'])}, {ends}")
-
-
-def middle(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the hidden state in the middle of those that were kept, the later one of two; chosen before looking."""
-    layers = sorted(table["layer"].unique())
-    return table[table["layer"] == layers[len(layers) // 2]] if layers else table
 
 
 def attended(tables: Tables, words: Words) -> list[str]:
@@ -55,6 +50,24 @@ def attended(tables: Tables, words: Words) -> list[str]:
         f"Attention beside the first token is spread most in {ends[0]} and least in {ends[1]}, of 1 where all visible tokens "
         f"get the same; the first token gets {words.percent(first.min())} to {words.percent(first.max())}, by language.",
     ]
+
+
+def appears(tables: Tables, words: Words) -> list[str]:
+    """From which hidden state on the answer is mostly that of the last one, in the source language and elsewhere."""
+    table = tables["lens"]
+    state = TUNED if (table["state"] == TUNED).any() else AS_IT_IS
+    rows = table[(table["state"] == state) & (table["measure"] == "settled")]
+    if rows.empty:
+        return ["No hidden state was asked for the answer."]
+    first = {}
+    for language, some in rows.groupby("language", sort=False):
+        late = some[some["value"] < MOSTLY]["layer"]
+        first[language] = int(some["layer"].min() if late.empty else some[some["layer"] > late.max()]["layer"].min())
+    said = f"In {NAMED[state]} the answer is that of the last hidden state in {MOSTLY:.0%} of the prompts"
+    others = sorted({value for language, value in first.items() if language != words.source})
+    span = f"{others[0]} to {others[-1]}" if len(others) > 1 else str(others[0]) if others else ""
+    elsewhere = f", in other languages from {span} on" if span else ""
+    return [f"{said} from hidden state {first[words.source]} on in {words.language(words.source)}{elsewhere}."]
 
 
 def limits(tables: Tables, words: Words) -> list[str]:

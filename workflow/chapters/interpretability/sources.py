@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from carryover.analysis.predictions import Cells
 from carryover.metrics.bootstrap import Settings
 from carryover.planning.paths import NOTHING, System
 from carryover.planning.subjects import RANDOM
@@ -18,11 +19,16 @@ STATES = (AT_RANDOM, AS_IT_IS, TUNED)
 
 @dataclass(frozen=True)
 class Inside:
-    """config: the rule's slice; representations: a row a subject, language, layer and measure; attention: a head too."""
+    """config: the rule's slice; of every subject: representations and lens, a row a language, layer and measure; attention, a
+    row a head too; sentences, a row a language. cells: answers of the fine-tuned subjects; scripts: of each language."""
 
     config: dict[str, Any]
     representations: pd.DataFrame
     attention: pd.DataFrame
+    sentences: pd.DataFrame
+    lens: pd.DataFrame
+    cells: Cells
+    scripts: dict[str, str]
 
     @property
     def settings(self) -> Settings:
@@ -32,6 +38,12 @@ class Inside:
     def source(self) -> str:
         """The language that others are compared with."""
         return self.config["source_language"]
+
+
+def middle(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the hidden state in the middle of those that were kept, the later one of two; chosen before looking."""
+    layers = sorted(table["layer"].unique())
+    return table[table["layer"] == layers[len(layers) // 2]] if layers else table
 
 
 def state_of(system: System) -> str:

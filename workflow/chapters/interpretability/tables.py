@@ -7,7 +7,7 @@ import pandas as pd
 
 from carryover.analysis import statistics
 from carryover.planning.paths import System
-from chapters.interpretability.sources import AT_RANDOM, Inside
+from chapters.interpretability.sources import AS_IT_IS, AT_RANDOM, TUNED, Inside
 
 SUBJECT = [*System._fields, "state"]
 MEASURED = ["value", "low", "high", "n"]
@@ -49,6 +49,25 @@ def attention(study: Inside) -> pd.DataFrame:
     )
     columns = [*SUBJECT, "language", "layer", "measure", *MEASURED, "lowest", "highest"]
     return with_interval(table.reset_index(), study)[columns]
+
+
+def lens(study: Inside) -> pd.DataFrame:
+    """What each hidden state would answer, by language."""
+    return with_interval(study.lens, study)[[*SUBJECT, "language", "layer", "measure", *MEASURED]]
+
+
+def tuning(study: Inside) -> pd.DataFrame:
+    """What fine-tuning on the source language did to the other languages' similarity to it: after minus before.
+
+    The interval is that of independent values, too wide since both read the same sentences.
+    """
+    table, place = study.representations, ["model", "language", "layer", "measure"]
+    after, before = (table[table["state"] == state] for state in (TUNED, AS_IT_IS))
+    both = after.merge(before[[*place, "value", "error"]], on=place, suffixes=("", "_before"))
+    reach = statistics.normal_quantile(study.settings.confidence) * np.hypot(both["error"], both["error_before"])
+    both["change"] = both["value"] - both["value_before"]
+    both["change_low"], both["change_high"] = both["change"] - reach, both["change"] + reach
+    return both[[*SUBJECT, "language", "layer", "measure", "value_before", "value", "change", "change_low", "change_high", "n"]]
 
 
 def heads(study: Inside) -> pd.DataFrame:
