@@ -2,7 +2,6 @@
 
 from carryover.analysis.predictions import read_cells
 from carryover.analysis.records import read_csv
-from carryover.data.xnli import LABEL_NAMES
 from carryover.planning.paths import subject_of
 from carryover.reporting.chapter_tables import write_tables
 from carryover.runtime.job import Job, run_job
@@ -12,7 +11,8 @@ from chapters.interpretability.sources import Inside, of_subjects
 def work(job: Job) -> None:
     names = ("representations", "attention", "sentences", "lens")
     gathered = {name: of_subjects({subject_of(path): read_csv(path) for path in job.inputs[name]}) for name in names}
-    cells = read_cells(job.inputs["predictions"], job.config["languages"], {"nli": LABEL_NAMES})
+    labels = {task: tuple(names) for task, names in job.config["labels"].items()}
+    cells = read_cells(job.inputs["predictions"], job.config["languages"], labels)
     known = read_csv(job.input("languages"))
     scripts = dict(zip(known["language"], known["script"], strict=True))
     write_tables(job, Inside(config=job.config, cells=cells, scripts=scripts, **gathered))

@@ -13,6 +13,7 @@ from carryover.planning.paths import System
 from carryover.runtime.errors import BadInput
 
 Config = dict[str, Any]
+TASK = "nli"
 RANDOM = "random"  # in place of a variant: the model's architecture at random weights
 
 
@@ -33,8 +34,13 @@ class Subject:
 
 
 def subjects(config: Config) -> list[Subject]:
-    """The subjects of a study, in the order of its models. Raises BadInput for a model that nothing else of the study uses."""
+    """The subjects of a study, in the order of its models.
+
+    Raises BadInput for a model that nothing else of the study uses, and for a task without premises, which are what models read.
+    """
     found, used = [], runs.models_in_use(config)
+    if (task := config["finetune"]["task"]) != TASK:
+        raise BadInput(f"config: interpretability: it reads the premises of {TASK}, and finetune.task is {task}")
     for model in config["interpretability"]["models"]:
         if model not in used:
             raise BadInput(

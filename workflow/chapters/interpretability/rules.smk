@@ -104,6 +104,7 @@ use rule job as interpretability_tables with:
             **config["statistics"],
             predictors=INSIDE["predictors"],
             task=MAIN_TASK,
+            labels={MAIN_TASK: runs.labels_of(MAIN_TASK)},
             confidence=config["report"]["confidence"],
             languages=LOOKED_AT,
             source_language=config["source_language"],
