@@ -33,6 +33,7 @@ include: "workflow/rules/paper.smk"
 localrules:
     all,
     fetch,
+    fetch_model,
     mini,
     config,
 

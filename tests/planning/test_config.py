@@ -74,7 +74,9 @@ def test_defaults_are_filled_at_every_depth(least):
         SCHEMA,
     )
     assert config["tasks"]["nli"]["expected_rows"] == {"train": 392702, "dev": 6, "test": 5010}
-    assert config["fetch"]["files"]["xnli"] == {"path": "xnli", "url": "xnli", "sha256": [], "first_use": False}
+    assert config["fetch"]["files"]["xnli"] == {
+        **{"path": "xnli", "url": "xnli", "package": None, "sha256": [], "first_use": False},
+    }
     assert config["pretrain"]["recipe"]["eps"] == 1e-6
     assert config["finetune"]["recipe"] == {
         **config["pretrain"]["recipe"],
@@ -283,7 +285,8 @@ def leaves(schema: dict, place: str = ""):
 
 PROPERTIES = {place: (inner, required) for place, inner, required in leaves(SCHEMA)}
 CHAPTERS = {"transfer"}  # a chapter is on where its section is there, so that it has no default
-DEPENDS_ON_THE_SOURCE = {"models.*.config", "models.*.weights", "models.*.path", "models.*.tokenizer"}  # tested above
+OF_A_SOURCE = ("config", "weights", "path", "tokenizer", "repo", "revision")
+DEPENDS_ON_THE_SOURCE = {f"models.*.{name}" for name in OF_A_SOURCE}  # tested above
 PARTS = {*(f"tasks.{name}" for name in SCHEMA["properties"]["tasks"]["properties"])}  # there or not
 PARTS |= {path.parent.name for path in (WORKFLOW / "chapters").glob("*/schema.yaml")}  # there or not, and without a default
 

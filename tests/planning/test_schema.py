@@ -92,6 +92,7 @@ KEYWORDS |= {
     "x-brings",
     "x-along",
     "x-at-most",
+    "x-one-of",
     "x-divides",
 }
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from carryover.planning import paths, runs
+from carryover.planning import origins, paths, runs
 from carryover.runtime import locks
 from carryover.planning.config import recipe_of, resolve
 from carryover.planning.schema import chapters_in_use, encoding_options, load_schema, method_files, reading_options, task_terms
 from carryover.runtime.redaction import redact
 from carryover.planning.yaml_files import read_yaml
 from carryover.runtime.errors import BadInput
-from carryover.data.fetch import MIRROR, locate, remedy, unreachable
+from carryover.data import fetch as fetching, hub, model_files as directories
 from carryover.planning.keys import make_key
 from carryover.planning.workload import workload
 from carryover.reporting.chapters import FILE, FOLDER, Figure, Table, read_chapter
@@ -57,7 +57,7 @@ if "conda" not in {str(method) for method in workflow.deployment_settings.deploy
     environment.append(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH")
 shell.prefix("; ".join(environment).replace("{", "{{").replace("}", "}}") + "; ")
 # Where files come from is in no key; fetching runs where Snakemake does, and so inherits this.
-os.environ.update(FETCH_URLS=json.dumps({file["path"]: file["url"] for file in FILES.values()}))
+os.environ.update(FETCH_FROM=json.dumps({file["path"]: file for file in FILES.values()}))
 
 if workflow.is_main_process and locks.clear_stale_locks(Path(".snakemake")):
     print("removed the locks of a Snakemake that was killed", file=sys.stderr)
@@ -223,16 +223,18 @@ def file_at(path):
 
 def source_of(wildcards):
     """The built file that stands behind a `mini:` URL; nothing for what comes from elsewhere."""
-    scheme, _, name = file_at(wildcards.path)["url"].partition(":")
-    return f"{RESULTS}/mini/{name}" if scheme == "mini" else []
+    name = origins.built_here(file_at(wildcards.path))
+    return f"{RESULTS}/mini/{name}" if name else []
 
 
 def model_sources(wildcards):
     """The files that a model from elsewhere is made of."""
     model = config["models"][wildcards.model]
     if model["source"] == "directory":
-        return [f"{model['path']}/{name}" for name in paths.MODEL_FILES]
-    return [downloaded(model[name]) for name in ("config", "weights")]
+        return [str(path) for path in directories.in_directory(Path(model["path"]))]
+    if model["source"] == "hub":
+        return paths.foreign_files(origins.snapshot(model, DOWNLOADS))
+    return [downloaded(name) for name in origins.files_of_model(model)]
 
 
 def tokenizer_files(name):
@@ -286,11 +288,9 @@ def trained_vocabulary(wildcards):
 
 
 def tokenizer_sources_of_model(wildcards):
-    """The tokeniser that goes with a model: the directory's own, or the one of `tokenizers` that the model names."""
+    """The one of `tokenizers` that a model names; nothing where the model brings its own."""
     model = config["models"][wildcards.model]
-    if model["source"] == "directory":
-        return [f"{model['path']}/{name}" for name in paths.TOKENIZER_FILES]
-    return tokenizer_files(model["tokenizer"])
+    return [] if origins.brings_tokenizer(model) else tokenizer_files(model["tokenizer"])
 
 
 def asked_of(wildcards):
@@ -330,10 +330,10 @@ def alike(run):
 onstart:
     # What is missing is said before anything runs, in one line.
     needed = [file for file in NEEDED if not Path(f"{DOWNLOADS}/{file['path']}").exists()]
-    elsewhere = [file for file in needed if not file["url"].startswith("mini:")]
-    sources = [locate(file["path"], file["url"], os.environ.get(MIRROR)) for file in elsewhere]
-    if lacking := unreachable(sources):
-        sys.exit(redact(f"error: cannot reach {', '.join(lacking)}; {remedy()}"))
+    elsewhere = [file for file in needed if not origins.built_here(file)]
+    hubs = [model for model in runs.hub_models(config) if not Path(origins.snapshot(model, DOWNLOADS)).exists()]
+    if problem := fetching.before_start(elsewhere, Path(DOWNLOADS), Path("config.lock.yaml")) or hub.before_start(hubs):
+        sys.exit(redact(f"error: {problem}"))
     # SLURM's own logs lie with their study. A profile does not know its name, and settings are not yet there above.
     if getattr(workflow.executor_settings, "logdir", "") is None:
         workflow.scheduler._executor.slurm_logdir = Path(RESULTS, "logs", "slurm").resolve()

@@ -1,5 +1,5 @@
 # The embedded corpus, written from its sources into archives laid out like the published ones.
-if any(file["url"].startswith("mini:") for file in FILES.values()):
+if any(map(origins.built_here, FILES.values())):
 
     use rule job as mini with:
         input:

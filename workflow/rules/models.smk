@@ -4,7 +4,7 @@ use rule job as models with:
         files=model_sources,
         tokenizer=tokenizer_sources_of_model,
     output:
-        model=model_files("{model}"),
+        model=paths.foreign_files(AT.pretrained("{model}")),
         provenance=f"{AT.pretrained('{model}')}/provenance.json",
     log:
         f"{RESULTS}/logs/models/{{model}}.log",
@@ -13,4 +13,8 @@ use rule job as models with:
     resources:
         **needs(mem_mb=4000, runtime=120),
     params:
-        **keyed("models", parts=lambda wildcards: {"models": implementation_of(wildcards.model)}),
+        **keyed(
+            "models",
+            parts=lambda wildcards: {"models": implementation_of(wildcards.model)},
+            source=lambda wildcards: config["models"][wildcards.model]["source"],
+        ),

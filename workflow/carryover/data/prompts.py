@@ -1,7 +1,8 @@
 """Prompts with candidate answers as token ids.
 
 Each row's prompt is tokenised whole, once. A candidate is one more token after the prompt, and it is never cut off: where a
-prompt is too long, its first field loses its end, and after it the next one.
+prompt is too long, its first field loses its end, and after it the next one. Where the tokeniser's own use begins a text with
+a token, the prompt does.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pandas as pd
 from tokenizers import Encoding, Tokenizer
 
 from carryover.data.sequences import Sequences
+from carryover.data.tokenizer import beginning
 from carryover.runtime.errors import BadInput
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def tokenize(
     max_length: the most tokens of a prompt with its label. Raises BadInput for a template without its fields and for a label
     that is not one token after the prompt.
     """
-    between = split_template(template, fields)
+    between, begin = split_template(template, fields), np.array(beginning(tokenizer), dtype=np.int32)
     texts = list(zip(*(table[field] for field in fields), strict=True))
     rows: list[np.ndarray] = []
     label_tokens: list[int] = []
@@ -84,11 +86,11 @@ def tokenize(
             label_tokens = [label_token(tokenizer, prompts[:CHECKED_IN_CONTEXT], label) for label in labels]
         for encoding, row in zip(tokenizer.encode_batch(prompts, add_special_tokens=False), chunk, strict=True):
             ids = np.array(encoding.ids, dtype=np.int32)
-            excess = len(ids) + 1 - max_length
+            excess = len(begin) + len(ids) + 1 - max_length
             if excess > 0:
                 ids, cut = _shorten(ids, encoding, _spans(between, row), excess)
                 cuts += cut
-            rows.append(ids)
+            rows.append(np.concatenate([begin, ids]) if len(begin) else ids)
     dataset = XNLIDataset(
         ids=np.concatenate(rows),
         offsets=np.concatenate([[0], np.cumsum([len(row) for row in rows])]).astype(np.int64),

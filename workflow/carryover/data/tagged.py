@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from carryover.data import archives
 from carryover.data.sequences import Sequences
+from carryover.data.tokenizer import beginning
 from carryover.runtime.errors import BadInput
 
 OUTSIDE = "O"
@@ -117,20 +118,21 @@ class TaggedDataset(Sequences):
 def encode_sentences(table: pd.DataFrame, tokenizer: Tokenizer, max_length: int) -> tuple[TaggedDataset, dict[str, int]]:
     """Sentences as token ids, and counts: rows, words, words_cut. Words are joined by spaces, so that no token is of two.
 
-    max_length: the most tokens of a sentence; words that do not end within it are
-    cut off and keep their place among the words.
+    max_length: the most tokens of a sentence, with the one that a text begins with where the tokeniser's own use has such;
+    words that do not end within it are cut off and keep their place among the words.
     """
     sentences = [list(words) for words in table["words"]]
     tags = tuple(sorted({tag for row in table["target"] for tag in row}))
     numbers = {tag: number for number, tag in enumerate(tags)}
+    begin = beginning(tokenizer)
     ids, ends = [], []
     for words, encoding in zip(
         sentences, tokenizer.encode_batch([" ".join(words) for words in sentences], add_special_tokens=False), strict=True
     ):
-        kept = np.array(encoding.ids[:max_length], dtype=np.int32)
+        kept = np.array([*begin, *encoding.ids][:max_length], dtype=np.int32)
         letters = np.cumsum([len(word) + 1 for word in words]) - 1  # where each word ends in the text
         begins = np.array([begin for begin, _ in encoding.offsets])
-        last = np.searchsorted(begins, letters, side="left") - 1
+        last = len(begin) + np.searchsorted(begins, letters, side="left") - 1
         ids.append(kept)
         ends.append(np.where(last < len(kept), last, CUT))
     data = TaggedDataset(

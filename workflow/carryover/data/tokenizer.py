@@ -1,4 +1,4 @@
-"""GPT-2's tokeniser: byte-level BPE, from published files or trained here on text.
+"""Tokenisers: GPT-2's byte-level BPE, from published files or trained here on text, and those that models bring.
 
 A tokeniser is a directory that transformers opens: `tokenizer.json` and `tokenizer_config.json`.
 """
@@ -98,3 +98,10 @@ def end_of_text(tokenizer: Tokenizer) -> int:
     if token is None:
         raise BadInput(f"the tokeniser has no {END_OF_TEXT}")
     return token
+
+
+def beginning(tokenizer: Tokenizer) -> list[int]:
+    """The ids that the tokeniser's own use puts before a text: a beginning-of-text token, or none."""
+    alone, used = (tokenizer.encode("a", add_special_tokens=special).ids for special in (False, True))
+    places = [place for place in range(len(used)) if used[place : place + len(alone)] == alone]
+    return used[: places[0]] if places else []

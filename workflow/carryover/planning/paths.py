@@ -27,6 +27,7 @@ from carryover.runtime.errors import BadInput
 NOTHING = "none"  # task, method, variant and training text of a model as it is
 MODEL_FILES = ("config.json", "model.safetensors")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+GENERATION_FILE = "generation_config.json"
 PROVENANCE = "provenance.json"
 
 
@@ -198,6 +199,11 @@ def _after(path: PurePath, folder: str) -> tuple[str, ...]:
     if folder not in parts:
         raise BadInput(f"{path}: not under a folder {folder}/")
     return parts[len(parts) - parts[::-1].index(folder) :]
+
+
+def foreign_files(directory: str | Path) -> list[str]:
+    """The files of a model from elsewhere: those of any model, and its settings of generation."""
+    return [*model_files(directory), f"{directory}/{GENERATION_FILE}"]
 
 
 def model_files(directory: str | Path) -> list[str]:

@@ -9,6 +9,7 @@
 - `x-when` (of a key): the values of its neighbours without which it does nothing, and so must not be given. In a mapping that
   overrides another (`x-partial` names its place), what it leaves out is the other's;
 - `x-brings` (of a mapping): by the value of a key, the section in which no entry may have this one's name, since it brings one;
+- `x-one-of` (of a mapping): exactly one of these keys is given;
 - `x-at-most` (of a number): it is no larger than the key beside it of this name;
 - `x-divides` (of a number): the key beside it of this name is a multiple of it.
 """
@@ -69,6 +70,8 @@ def _check(value: Any, schema: Schema, root: Schema, place: Place, known: Callab
     for key, cases in schema.get("x-brings", {}).items():
         if (section := cases.get(value.get(key))) and place[-1] in known(section):
             raise BadInput(f"config: {where}: {key} {value[key]} brings one of its own, and {section} has one of this name too")
+    if (either := schema.get("x-one-of")) and sum(value.get(name) is not None for name in either) != 1:
+        raise BadInput(f"config: {where}: needs one of {' and '.join(either)}, and not both")
     skipped = set(_not_needed(value, schema, where))
     if "x-used-in" in schema:
         skipped |= set(value) - {name for user in schema["x-used-in"] for name in known(user)}

@@ -16,6 +16,7 @@ from typing import Any
 
 from carryover.planning import paths
 from carryover.planning.config import recipe_of
+from carryover.planning.origins import brings_tokenizer, files_of_model
 from carryover.planning.paths import System
 from carryover.planning.references import nearest
 from carryover.runtime.errors import BadInput
@@ -214,7 +215,12 @@ def check_columns(config: Config, task: str) -> None:
 
 def tokenizer_of(config: Config, model: str) -> str:
     """The name of a model's tokeniser: the model's own name where a directory brings one."""
-    return model if config["models"][model]["source"] == "directory" else config["models"][model]["tokenizer"]
+    return model if brings_tokenizer(config["models"][model]) else config["models"][model]["tokenizer"]
+
+
+def hub_models(config: Config) -> list[Config]:
+    """The entries of `models` that this study takes from a hub."""
+    return [config["models"][name] for name in models_in_use(config) if config["models"][name]["source"] == "hub"]
 
 
 def tokenizers_in_use(config: Config) -> list[str]:
@@ -234,9 +240,7 @@ def files_in_use(config: Config) -> list[str]:
     for tokenizer in (config["tokenizers"][name] for name in tokenizers_in_use(config) if name in config["tokenizers"]):
         names += [tokenizer["vocab"], tokenizer["merges"]] if tokenizer["source"] == "files" else [tokenizer["text"]]
     for model in (config["models"][name] for name in models_in_use(config)):
-        names += {"pretrain": [config["pretrain"]["text"]], "fetch": [model.get("config"), model.get("weights")]}.get(
-            model["source"], []
-        )
+        names += [config["pretrain"]["text"]] if model["source"] == "pretrain" else files_of_model(model)
     return list(dict.fromkeys(names))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from carryover.planning import runs
 from carryover.planning.config import recipe_of
+from carryover.planning.origins import built_here
 from carryover.planning.paths import job_of_predictions, job_of_run
 from carryover.planning.schema import chapters_in_use
 
@@ -58,7 +59,7 @@ def _rows(task: Config) -> dict[str, int | float | None]:
 
 def _preparing(config: Config) -> list[Job]:
     jobs: list[Job] = []
-    if any(file["url"].startswith("mini:") for file in config["fetch"]["files"].values()):
+    if any(map(built_here, config["fetch"]["files"].values())):
         jobs.append({"job": "mini", "work": "build"})
     for name in runs.tokenizers_in_use(config):
         if name in config["tokenizers"]:

@@ -53,7 +53,7 @@ use rule job as transfer_tables with:
                         *(["another tokeniser"] if config["tokenizers"].get(name, {}).get("source") != "files" else []),
                         *(
                             ["another corpus"]
-                            if FILES[config["tasks"][MAIN_TASK]["training"]]["url"].startswith("mini:")
+                            if origins.built_here(FILES[config["tasks"][MAIN_TASK]["training"]])
                             else []
                         ),
                     ]
