@@ -83,7 +83,9 @@ def test_defaults_are_filled_at_every_depth(least):
         **{"lr": 0.5, "view": "full", "method": "full", "micro_batch_size": None},
         "lora": {"rank": 8, "alpha": 16, "dropout": 0, "targets": None},
     }
-    assert config["finetune"]["runs"] == [{"variant": "baseline", "train": "en", "seeds": [0], "model": None, "task": None}]
+    assert config["finetune"]["runs"] == [
+        {"variant": "baseline", "train": "en", "seeds": [0], "model": None, "task": None, "asked": None}
+    ]
     assert config["transfer"]["fertility_groups"] == {"low": 2.0, "medium": 4.0}
     assert config["tasks"]["nli"]["template"] in config["tasks"]["nli"]["templates"]
 

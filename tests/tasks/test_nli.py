@@ -12,6 +12,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from carryover.runtime.errors import BadInput
 from carryover.tasks import nli
 
+ALL = {"evaluation_rows": {"dev": None, "test": None}}
+
 
 @pytest.fixture
 def archive(tmp_path) -> Path:
@@ -50,13 +52,13 @@ def test_training_rows_are_a_subset_and_counted_before_it(archive):
 def test_words_are_joined_where_training_text_is_detokenised_or_it_is_asked(
     archive, split, detokenize, unsegment, unsegmented, joined
 ):
-    options = {"expected_rows": {split: None}, "subset": 1.0, "subset_seed": None, "detokenize": detokenize}
+    options = {"expected_rows": {split: None}, "subset": 1.0, "subset_seed": None, "detokenize": detokenize, **ALL}
     tables, _ = nli.read([archive], "zh", [split], {**options, "unsegment": unsegment, "unsegmented": unsegmented})
     assert (" " not in tables[split]["premise"][0]) == joined
 
 
 def test_dev_rows_are_all_taken_as_they_are(archive):
-    options = {"expected_rows": {"dev": 3}, "unsegment": False}  # dev asks for no more
+    options = {"expected_rows": {"dev": 3}, "unsegment": False, **ALL}  # dev asks for no more
     tables, counts = nli.read([archive], "zh", ["dev"], options)
     assert counts == {"dev": {"rows": 3, "used": 3, "unusable": 0, "targets": [1, 1, 1]}}
     assert tables["dev"][["id", "cluster", "target"]].to_numpy().tolist() == [[0, 7, 0], [1, 7, 1], [2, 7, 2]]

@@ -36,7 +36,13 @@ CHUNK = 1 << 16
 
 
 def fetch(
-    relative: str, origin: str | Package, accepted: Sequence[str], first_use: bool, lock: Path, target: Path, mirrored: bool = True
+    relative: str,
+    origin: str | Package,
+    accepted: Sequence[str],
+    first_use: bool,
+    lock: Path,
+    target: Path,
+    mirrored: bool = True,
 ) -> str:
     """Brings one file to `target` and returns its SHA-256.
 
@@ -44,7 +50,9 @@ def fetch(
     checksum that is not accepted may be recorded. mirrored: whether a mirror counts (not for a file that was built here).
     Raises BadInput, with the remedy, where the file cannot be reached or is another.
     """
-    found = _bring(relative, locate(relative, origin, os.environ.get(MIRROR) if mirrored else None), accepted, first_use, lock, target)
+    found = _bring(
+        relative, locate(relative, origin, os.environ.get(MIRROR) if mirrored else None), accepted, first_use, lock, target
+    )
     try:
         _partial(target).replace(target)
     except OSError as error:
@@ -53,9 +61,7 @@ def fetch(
     return found
 
 
-def _bring(
-    relative: str, source: str | Package, accepted: Sequence[str], first_use: bool, lock: Path, target: Path
-) -> str:
+def _bring(relative: str, source: str | Package, accepted: Sequence[str], first_use: bool, lock: Path, target: Path) -> str:
     """Brings a file to the partial one of `target`, verified, and returns its SHA-256."""
     partial = _partial(target)
     try:

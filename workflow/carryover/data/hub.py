@@ -116,6 +116,6 @@ def _one_line(repository: str, revision: str) -> Iterator[None]:
         raise BadInput(f"cannot fetch {repository} from the hub: status {status}; {hint}") from error
     except (errors.HTTPError, OSError) as error:
         raise BadInput(
-            f"cannot fetch {repository}: no hub in reach ({type(error).__name__}); check the network, set HF_ENDPOINT to a mirror "
-            "of the hub, or copy the model and use source directory"
+            f"cannot fetch {repository}: no hub in reach ({type(error).__name__}); check the network, set HF_ENDPOINT to a "
+            "mirror of the hub, or copy the model and use source directory"
         ) from error

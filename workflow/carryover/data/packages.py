@@ -93,7 +93,8 @@ def _problem(package: Package, said: str) -> str:
     remedy = "set CARRYOVER_MIRROR to a directory or URL that holds the file by its path (README, On a mirror)"
     versions = [found for found in VERSIONS.findall(said) if found not in ("", "none")]
     if versions:
-        return f"no version {package.version} of {package.name} in the Python index as a wheel for this Python; it has {versions[-1]}"
+        there = f"as a wheel for this Python; it has {versions[-1]}"
+        return f"no version {package.version} of {package.name} in the Python index {there}"
     if refused := REFUSED.search(said):
         return f"cannot fetch {package}: the Python index refuses the login ({refused[1]}); see pip's configuration, or {remedy}"
     if UNREACHABLE.search(said):

@@ -5,11 +5,11 @@ Weights that were rounded to a few bits stay rounded: what they were before is n
 
 from __future__ import annotations
 
-import json
+import io
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from tokenizers import Tokenizer, pre_tokenizers
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging
 
+from carryover.data.model_files import TOKENIZER_CONFIG, assemble, read_json
 from carryover.planning.facts import facts_of
+from carryover.runtime import files
 from carryover.runtime.errors import BadInput
 
 # How text is cut before byte-pair encoding, by the file's own name for it. transformers cuts at the words of GPT-2 alone.
 CUTS = {"gpt-2": None, "smollm": pre_tokenizers.Digits(individual_digits=True)}
+OF_THIS_MACHINE = ("backend", "is_local", "local_files_only")  # which transformers writes beside what it is told
 PLAIN = ("F32", "F16", "BF16")  # types of tensors that were not quantised
 
 
@@ -38,9 +41,9 @@ def convert(path: Path, directory: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: its tokeniser cuts text as {described['pre_tokenizer']!r}; tried here are {known}")
     try:
         with _quiet():
-            source = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name, "local_files_only": True}
-            tokenizer = AutoTokenizer.from_pretrained(**source)
-            quantised = AutoModelForCausalLM.from_pretrained(**source, dtype=torch.float32)
+            here: Any = {"gguf_file": path.name, "local_files_only": True}
+            tokenizer = AutoTokenizer.from_pretrained(path.parent, **here)
+            quantised = AutoModelForCausalLM.from_pretrained(path.parent, **here, dtype=torch.float32)
     except Exception as error:  # whatever transformers raises, it is about this file
         raise BadInput(f"{path}: transformers cannot convert it ({' '.join(str(error).split())[:300]})") from error
     config = quantised.config
@@ -52,8 +55,10 @@ def convert(path: Path, directory: Path) -> dict[str, Any]:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(quantised.state_dict())
     model.generation_config = GenerationConfig.from_model_config(config)
-    model.save_pretrained(directory, max_shard_size="1TB")
-    _save_tokenizer(tokenizer, CUTS[described["pre_tokenizer"]], directory)
+    with tempfile.TemporaryDirectory(dir=directory) as scratch, _quiet():
+        model.save_pretrained(scratch, max_shard_size="1TB")
+        _save_tokenizer(tokenizer, CUTS[described["pre_tokenizer"]], Path(scratch))
+        assemble({file.name: file for file in Path(scratch).iterdir()}, directory)
     return described
 
 
@@ -87,17 +92,14 @@ def describe(path: Path) -> dict[str, Any]:
 
 def _save_tokenizer(tokenizer: Any, cut: Any, directory: Path) -> None:
     """Writes the tokeniser's two files. cut: what to cut at before the words of GPT-2, None for nothing."""
-    with tempfile.TemporaryDirectory() as scratch:
-        tokenizer.save_pretrained(scratch)
-        made = Tokenizer.from_file(f"{scratch}/tokenizer.json")
-        config = json.loads(Path(scratch, "tokenizer_config.json").read_text(encoding="utf-8"))
+    tokenizer.save_pretrained(directory)
+    path = directory / TOKENIZER_CONFIG
+    config = {name: value for name, value in read_json(path).items() if name not in OF_THIS_MACHINE}
+    files.write_json(path, {**config, "tokenizer_class": "PreTrainedTokenizerFast"})
     if cut is not None:
+        made = Tokenizer.from_file(str(directory / "tokenizer.json"))
         made.pre_tokenizer = pre_tokenizers.Sequence([cut, made.pre_tokenizer])
-    made.save(str(directory / "tokenizer.json"))
-    config.pop("is_local", None)
-    config |= {"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": tokenizer.chat_template}
-    text = json.dumps({name: value for name, value in config.items() if value is not None}, indent=2, ensure_ascii=False)
-    Path(directory, "tokenizer_config.json").write_text(f"{text}\n", encoding="utf-8")
+        made.save(str(directory / "tokenizer.json"))
 
 
 @contextmanager
@@ -107,7 +109,8 @@ def _quiet() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with redirect_stderr(io.StringIO()):  # one of the bars asks nobody
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

@@ -29,12 +29,14 @@ EVALUATION, TRAINING = ("dev", "test"), ("train",)
 
 @dataclass(frozen=True)
 class Run:
-    """One trained system and its seed, or a model as it is; `languages` are those of its training text."""
+    """One trained system and its seed, or a model as it is; `languages` are those of its training text, `asked` those that it is
+    asked, None for all."""
 
     system: System
     seed: int
     view: str
     languages: tuple[str, ...]
+    asked: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -56,15 +58,18 @@ def members(config: Config, task: str, train: str) -> list[str]:
 
 def trained_runs(config: Config) -> list[Run]:
     """The runs of `finetune.runs` for which there is training text, one for each seed."""
-    runs = []
+    runs: dict[tuple[System, int], Run] = {}
     for entry in config["finetune"]["runs"]:
         task, model = entry["task"] or config["finetune"]["task"], entry["model"] or config["finetune"]["model"]
         available = set(languages_with_training_text(config, task))
         languages = tuple(language for language in members(config, task, entry["train"]) if language in available)
         recipe = recipe_of(config, entry["variant"])
         system = System(model, task, recipe["method"], entry["variant"], entry["train"])
-        runs += [Run(system, seed, recipe["view"], languages) for seed in (entry["seeds"] if languages else ())]
-    return list(dict.fromkeys(runs))
+        for seed in entry["seeds"] if languages else ():
+            wanted = [entry.get("asked"), *([runs[system, seed].asked] if (system, seed) in runs else [])]
+            asked = None if None in wanted else tuple(dict.fromkeys(name for names in wanted for name in names))
+            runs[system, seed] = Run(system, seed, recipe["view"], languages, asked)
+    return list(runs.values())
 
 
 def without_training_text(config: Config) -> list[str]:
@@ -83,28 +88,29 @@ def evaluated_runs(config: Config) -> list[Run]:
 
 
 def primary_source_runs(config: Config) -> list[Run]:
-    """The runs of the primary variant on the source language and the main task; none where it sees hypotheses alone, since
-    such a run is asked its own language only."""
+    """The runs of the primary variant on the source language and the main task that are asked every language; none where it sees
+    hypotheses alone, since such a run is asked its own language only."""
     finetune = config["finetune"]
     wanted = (finetune["model"], finetune["task"], finetune["primary_variant"], config["source_language"], "full")
     return [
         run
         for run in trained_runs(config)
-        if (run.system.model, run.system.task, run.system.variant, run.system.train, run.view) == wanted
+        if (run.system.model, run.system.task, run.system.variant, run.system.train, run.view) == wanted and run.asked is None
     ]
 
 
 def predictions(config: Config) -> dict[tuple[str, str, str], list[str]]:
     """The languages that each (run, task, view) is asked.
 
-    A run that sees whole examples is asked its task in every language; the controls (a run that sees hypotheses alone, and the
-    primary runs on the source language with premises shuffled) are asked the languages that the run was trained on. A model as
-    it is is asked the main task.
+    A run that sees whole examples is asked its task in every language, or in those that its entry names; the controls (a run
+    that sees hypotheses alone, and the primary runs on the source language with premises shuffled) are asked the languages that
+    the run was trained on. A model as it is is asked the main task.
     """
     asked = {}
     for run in evaluated_runs(config):
         task = config["finetune"]["task"] if run.system.task == paths.NOTHING else run.system.task
-        asked[run.name, task, run.view] = config["languages"] if run.view == "full" else list(run.languages)
+        whole = config["languages"] if run.asked is None else [name for name in config["languages"] if name in run.asked]
+        asked[run.name, task, run.view] = whole if run.view == "full" else list(run.languages)
     for run in primary_source_runs(config) if config["predict"]["shuffled"] else ():
         asked[run.name, run.system.task, "shuffled"] = list(run.languages)
     return asked

@@ -54,7 +54,8 @@ def _rows(task: Config) -> dict[str, int | float | None]:
         train = subset if train is None else min(subset, train)
     else:
         train = subset if train is None else max(1, int(train * subset))
-    return {"train": train, **{split: expected[split] for split in SPLITS}}
+    drawn = task.get("evaluation_rows", {})
+    return {"train": train, **{split: drawn.get(split) or expected[split] for split in SPLITS}}
 
 
 def _preparing(config: Config) -> list[Job]:

@@ -15,7 +15,7 @@ import pandas as pd
 from tokenizers import Tokenizer
 
 from carryover.data import archives, pairs, prompts, xnli
-from carryover.data.subsets import take_subset
+from carryover.data.subsets import draw_clusters, take_subset
 
 ANSWER = "choice"
 METRICS: dict[str, dict[str, str]] = {"accuracy": {}}  # each with the options under which it has a meaning
@@ -31,8 +31,9 @@ def read(
     published; and counts: rows of the file, used, unusable, and of each target.
 
     sources: one for all splits, or one each: an archive of XNLI (`.zip`) or rows of one's own (`carryover.data.pairs`). options:
-    expected_rows (by split), unsegment (remove this language's spaces in every split); for training rows also subset,
-    subset_seed, detokenize, and unsegmented (the language is written without spaces); for rows of one's own columns (the names of
+    expected_rows (by split), unsegment (remove this language's spaces in every split); for evaluation rows also evaluation_rows
+    (by split) and evaluation_seed; for training rows subset, subset_seed, detokenize, and unsegmented (the language is written
+    without spaces); for rows of one's own columns (the names of
     the file's) and label_names (the names of labels in it that are not ours).
     """
     tables, counts = {}, {}
@@ -41,6 +42,8 @@ def read(
         rows = len(table) + unusable
         if split == "train":
             table = take_subset(table, options["subset"], options["subset_seed"])
+        elif wanted := options["evaluation_rows"][split]:
+            table = draw_clusters(table, wanted, options["evaluation_seed"])
         moses = split == "train" and options["detokenize"]  # dev and test are raw text
         join = options["unsegment"] or (moses and options["unsegmented"])
         tables[split] = xnli.prepare_text(table, language, moses, join)

@@ -51,11 +51,7 @@ use rule job as transfer_tables with:
                 name: " and ".join(
                     [
                         *(["another tokeniser"] if config["tokenizers"].get(name, {}).get("source") != "files" else []),
-                        *(
-                            ["another corpus"]
-                            if origins.built_here(FILES[config["tasks"][MAIN_TASK]["training"]])
-                            else []
-                        ),
+                        *(["another corpus"] if origins.built_here(FILES[config["tasks"][MAIN_TASK]["training"]]) else []),
                     ]
                 )
                 for name in set(TOKENIZERS.values())
