@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from carryover.data.subsets import take_subset
+from carryover.data.subsets import draw_clusters, take_subset
 from carryover.runtime.errors import BadInput
 
 
@@ -50,3 +50,18 @@ def test_a_draw_is_the_same_rows_in_every_language(thousand):
 def test_a_subset_that_there_is_not_is_refused(thousand, size):
     with pytest.raises(BadInput, match="subset"):
         take_subset(thousand, size, None)
+
+
+def test_whole_clusters_are_drawn_the_same_in_every_language():
+    table = pd.DataFrame({"id": range(90), "cluster": [k // 3 for k in range(90)]})
+    drawn = draw_clusters(table, 30, 0)
+    assert len(drawn) == 30 and drawn.groupby("cluster").size().eq(3).all() and drawn["id"].is_monotonic_increasing
+    other = table.sample(frac=1, random_state=1)
+    assert set(draw_clusters(other, 30, 0)["id"]) == set(drawn["id"])  # another order of rows
+    lacking = draw_clusters(table[table["cluster"] != drawn["cluster"][0]], 30, 0)  # a language without one of them
+    assert len(set(lacking["cluster"]) & set(drawn["cluster"])) == 9
+    assert set(drawn["cluster"]) < set(draw_clusters(table, 31, 0)["cluster"])  # at least, and a smaller draw is in a larger one
+    assert set(draw_clusters(table, 30, 1)["cluster"]) != set(drawn["cluster"])
+    assert len(draw_clusters(table, 90, 0)) == 90
+    with pytest.raises(BadInput, match="evaluation_rows: 91 asked for of 90"):
+        draw_clusters(table, 91, 0)

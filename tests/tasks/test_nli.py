@@ -129,7 +129,7 @@ def test_rows_of_ones_own_are_read_beside_archives(tmp_path):
         (tmp_path / f"{split}.tsv").write_text("\n".join(["text\tzweiter\tlabel", *rows]) + "\n", encoding="utf-8")
     columns = {"premise": "text", "hypothesis": "zweiter", "label": "label"}
     options = {"columns": columns | dict.fromkeys(["language", "split", "id", "premise_id"]), "unsegment": False}
-    options |= {"label_names": {"ja": "entailment"}, "expected_rows": {"dev": 2, "test": None}}
+    options |= {"label_names": {"ja": "entailment"}, "expected_rows": {"dev": 2, "test": None}, **ALL}
     tables, counts = nli.read([tmp_path / "dev.tsv", tmp_path / "test.tsv"], "de", ["dev", "test"], options)
     assert tables["test"]["published_premise"].tolist() == ["test 0", "test 1"]
     assert counts["dev"] == {"rows": 2, "used": 2, "unusable": 0, "targets": [1, 0, 1]}

@@ -33,7 +33,8 @@ def test_every_leaf_has_another_value_and_says_what_it_runs(place):
 
 def test_every_place_of_a_shipped_config_is_a_leaf_of_the_schema():
     places = {leaf.place for config in CONFIGS.values() for leaf in leaves(config, SCHEMA)}
-    unused = {"models.*.path"}  # a model of one's own, which no shipped study has
+    unused = {"models.*.path", "models.*.repo", "models.*.revision"}  # sources that neither study has
+    unused |= {place for place in LEAVES if place.startswith("fetch.files.*.package.")}
     unused |= {place for place in LEAVES if ".lora." in place}  # a method that no shipped study has
     unused |= {place for place in LEAVES if place.startswith("tasks.tagging.")}
     assert set(LEAVES) - places <= unused

@@ -69,8 +69,9 @@ def children(schema: Schema) -> dict[str, Schema]:
 def _walk(value: Any, schema: Schema, root: Schema, path: tuple, place: tuple, declared: tuple[str, ...]) -> Iterator[Leaf]:
     schema, declared = entered(schema, root, declared)
     inside = children(schema)
-    if not inside or value is None:
+    if not inside:
         yield Leaf(path, ".".join(place), value, schema, declared)
+    if not inside or value is None:  # or a mapping that is not given
         return
     entries: Iterable[tuple[str | int, Any]] = enumerate(value) if isinstance(value, list) else value.items()
     if schema.get("x-partial") and not value:

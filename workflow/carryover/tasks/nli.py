@@ -33,8 +33,7 @@ def read(
     sources: one for all splits, or one each: an archive of XNLI (`.zip`) or rows of one's own (`carryover.data.pairs`). options:
     expected_rows (by split), unsegment (remove this language's spaces in every split); for evaluation rows also evaluation_rows
     (by split) and evaluation_seed; for training rows subset, subset_seed, detokenize, and unsegmented (the language is written
-    without spaces); for rows of one's own columns (the names of
-    the file's) and label_names (the names of labels in it that are not ours).
+    without spaces); for rows of one's own columns (the names of the file's) and label_names (those in it that are not ours).
     """
     tables, counts = {}, {}
     for source, split in zip(sources if len(sources) > 1 else [*sources] * len(splits), splits, strict=True):
