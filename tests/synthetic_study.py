@@ -43,6 +43,7 @@ CONFIG = {
     "tokenizers": {"toy": "bpe", "other": "other"},
     "equal_within": 0.02,
     "trained": TRAINED,
+    "other_scripts": {"latin": [], "cyrillic": [], "greek": []},
     "labels": {"nli": ["entailment", "contradiction", "neutral"], "tagging": []},
     "digits": 1,
     "terms": task_terms(load_schema(), "nli"),

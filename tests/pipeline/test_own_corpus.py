@@ -10,14 +10,17 @@ import pytest
 import yaml
 from seams_study import LABELS, SPLITS, items, overlay
 from snakemake.utils import update_config
+from tokenizers import Tokenizer
 
+from carryover.answers import choice
+from carryover.data.transliteration import letters_of
 from carryover.planning.config import resolve
 from carryover.planning.runs import files_in_use
 from carryover.planning.schema import load_schema
 from carryover.planning.yaml_files import read_yaml
 from study_runner import PROJECT, clone, snakemake
 
-LINE = "nl,Dutch,Indo-European,Germanic,Latin,ltr,yes\n"
+LINE = "nl,nld,Dutch,Indo-European,Germanic,Latin,ltr,yes\n"
 NAMES = {"entailment": "ja", "contradiction": "nee", "neutral": "neutral"}
 STUDY = {
     "study": "own",
@@ -53,7 +56,7 @@ STUDY = {
         "runs": [{"variant": "baseline", "train": "en"}],
         "threads": 1,
     },
-    "predict": {"as_they_are": [], "shuffled": False, "threads": 1},
+    "predict": {"as_they_are": [], "shuffled": False, "scripts": {"latin": ["nl"], "greek": ["en"]}, "threads": 1},
     "statistics": {"resamples": 200},
     "plan": {"machine": "cpu2"},
     "report": {"not_comparable_because": "another corpus"},
@@ -93,8 +96,11 @@ def test_the_readme_shows_a_config_that_holds():
     shown = yaml.safe_load((PROJECT / "README.md").read_text(encoding="utf-8").split("```yaml")[1].split("```")[0])
     merged = read_yaml(PROJECT / "config.yaml")
     update_config(merged, shown | {"languages": ["en", "de"]})  # nl is there once its line is
-    needed = files_in_use(resolve(merged, load_schema()))
+    schema = load_schema()
+    needed = files_in_use(resolve(merged, schema))
     assert {"mine_dev", "mine_test", "mine_train"} <= set(needed) and "xnli" not in needed
+    header = (PROJECT / "data/languages.csv").read_text(encoding="utf-8").split("\n")[0]
+    assert schema["properties"]["languages"]["x-hint"].endswith(f": {header}")
 
 
 @pytest.mark.slow
@@ -116,8 +122,19 @@ def test_a_study_runs_from_the_config_to_the_report(project):
     assert kept["refused"].str.contains("not translations").sum() == 0  # ids say which rows are
     fertility = pd.read_csv(results / "fertility/bpe/nli.csv")
     assert fertility[fertility["text"] == "dev"]["token_premium"].notna().all()
+    script = pd.read_csv(results / "transfer/tables/script.csv")
+    assert script[["language", "view", "n", "clusters"]].to_numpy().tolist() == [["nl", "latin", 48, 16], ["en", "greek", 48, 16]]
+    dev = fertility.set_index(["language", "text"])["token_premium"]
+    assert script["original_premium"].tolist() == [dev["nl", "dev"], dev["en", "dev"]]
+    assert script["script_premium"].tolist() == [dev["nl", "dev in latin"], dev["en", "dev in greek"]]
+    greek = choice.load([results / "tokens/bpe/nli/greek/en.test.safetensors"])
+    made = Tokenizer.from_file(str(results / "tokenizers/bpe/tokenizer.json"))
+    seen = made.decode(greek.sequence(0).tolist())
+    back = str.maketrans({other: latin for latin, other in letters_of("greek").items()})
+    texts = pd.read_parquet(results / "corpus/nli/en.test.parquet").iloc[0]
+    assert seen.translate(back) == f"Premise: {texts['premise']}\nHypothesis: {texts['hypothesis']}\nLabel:" != seen
     page = (results / "report.html").read_text(encoding="utf-8")
-    assert "Dutch" in page and "another corpus" in page
+    assert "Dutch" in page and "another corpus" in page and "What script alone costs" in page
 
 
 @pytest.mark.slow
@@ -130,7 +147,7 @@ def test_a_study_runs_from_the_config_to_the_report(project):
     ],
 )
 def test_what_the_config_says_wrongly_is_one_line_before_anything_runs(project, changed, told):
-    study = STUDY | {"languages": ["en"], "tasks": {"nli": STUDY["tasks"]["nli"] | changed}}
+    study = STUDY | {"languages": ["en"], "predict": {}, "tasks": {"nli": STUDY["tasks"]["nli"] | changed}}
     ran = snakemake(project, *overlay(project, "wrong.yaml", study), "--dry-run")
     assert ran.returncode == 1 and told in ran.stdout and "Traceback" not in ran.stdout
 
@@ -138,7 +155,12 @@ def test_what_the_config_says_wrongly_is_one_line_before_anything_runs(project, 
 @pytest.mark.slow
 def test_what_the_file_has_not_got_is_one_line(project):
     columns = STUDY["tasks"]["nli"]["columns"] | {"label": "gold"}
-    study = STUDY | {"study": "lacking", "languages": ["en"], "tasks": {"nli": STUDY["tasks"]["nli"] | {"columns": columns}}}
+    study = STUDY | {
+        "study": "lacking",
+        "languages": ["en"],
+        "predict": {},
+        "tasks": {"nli": STUDY["tasks"]["nli"] | {"columns": columns}},
+    }
     ran = snakemake(project, "results/lacking/corpus/nli/en.dev.parquet", *overlay(project, "lacking.yaml", study), "--quiet")
     assert ran.returncode == 1 and "Traceback" not in ran.stdout
     assert "dev.jsonl, line 1: no column 'gold'; there are: id, passage, language, text, hypothesis, label" in ran.stdout

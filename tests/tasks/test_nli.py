@@ -73,11 +73,11 @@ def parallel():
 
 
 def test_the_full_view_is_the_table(parallel):
-    pd.testing.assert_frame_equal(nli.apply_view(parallel, "full", 0), parallel)
+    pd.testing.assert_frame_equal(nli.apply_view(parallel, "full", 0, "eng"), parallel)
 
 
 def test_the_hypothesis_view_has_no_premise(parallel):
-    blind = nli.apply_view(parallel, "hypothesis", 0)
+    blind = nli.apply_view(parallel, "hypothesis", 0, "eng")
     assert set(blind["premise"]) == {""}
     pd.testing.assert_frame_equal(blind.drop(columns="premise"), parallel.drop(columns="premise"))
     made = Tokenizer(
@@ -93,7 +93,7 @@ def test_the_hypothesis_view_has_no_premise(parallel):
 @pytest.mark.parametrize("seed", range(5))
 def test_shuffling_moves_whole_premises_and_leaves_nobody_in_place(parallel, seed):
     before = parallel.copy()
-    shuffled = nli.apply_view(parallel, "shuffled", seed)
+    shuffled = nli.apply_view(parallel, "shuffled", seed, "eng")
     assert (shuffled["premise"] != parallel["premise"]).all()
     assert sorted(shuffled["premise"]) == sorted(parallel["premise"])
     assert (shuffled.groupby("cluster")["premise"].nunique() == 1).all()
@@ -103,7 +103,7 @@ def test_shuffling_moves_whole_premises_and_leaves_nobody_in_place(parallel, see
 
 
 def test_shuffling_is_a_function_of_its_seed(parallel):
-    views = [nli.apply_view(parallel, "shuffled", seed)["premise"].tolist() for seed in (0, 0, 1, 2)]
+    views = [nli.apply_view(parallel, "shuffled", seed, "eng")["premise"].tolist() for seed in (0, 0, 1, 2)]
     assert views[0] == views[1]
     assert len({tuple(view) for view in views}) == 3
 
@@ -112,7 +112,7 @@ def test_shuffling_is_a_function_of_its_seed(parallel):
 def test_rows_that_are_the_same_pair_in_two_languages_stay_so(parallel, view):
     """The shuffle depends on seed and ids, not on the text: row k of a control says the same thing in every language."""
     other = parallel.assign(premise=parallel["premise"].str.replace("premise", "Prämisse"))
-    one, two = (nli.apply_view(text, view, 3)["premise"].str.split().str[-1:] for text in (parallel, other))
+    one, two = (nli.apply_view(text, view, 3, "eng")["premise"].str.split().str[-1:] for text in (parallel, other))
     assert one.tolist() == two.tolist()
 
 

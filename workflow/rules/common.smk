@@ -39,7 +39,7 @@ SCRIPTS = str(Path(workflow.basedir) / "workflow" / "scripts")
 LANGUAGES = config["languages"]
 FILES = config["fetch"]["files"]
 with open("data/languages.csv", encoding="utf-8", newline="") as known:
-    UNSEGMENTED = [row["language"] for row in csv.DictReader(known) if row["spaces"] == "no"]
+    KNOWN = {row["language"]: row for row in csv.DictReader(known)}
 
 # Scripts find the library in every deployment; outside conda they run in the Python that runs Snakemake. The safe path keeps
 # the scripts' own folder out of the way of imports: `select` is also a module of Python's. Nothing splits at spaces in paths,
@@ -76,7 +76,7 @@ wildcard_constraints:
     split="dev|test|train",
     tokenizer="|".join(runs.tokenizers_in_use(config)),
     task="|".join(config["tasks"]),
-    view="full|hypothesis|shuffled",
+    view="|".join(sorted({view for task in config["tasks"] for view in runs.views_of(task)})),
     model="|".join(config["models"]),
     run=r"[^/]+(?:/[^/]+){4}/seed\d+",
 
@@ -265,7 +265,7 @@ def read_as(splits):
     return {
         "parts": lambda wildcards: {"tasks": wildcards.task},
         "language": lambda wildcards: wildcards.language,
-        "unsegmented": lambda wildcards: wildcards.language in UNSEGMENTED,
+        "unsegmented": lambda wildcards: KNOWN[wildcards.language]["spaces"] == "no",
         "options": lambda wildcards: reading_options(SCHEMA, config, wildcards.task, splits, wildcards.language),
     }
 

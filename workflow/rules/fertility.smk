@@ -15,4 +15,12 @@ use rule job as fertility with:
     resources:
         **needs(mem_mb=4000, runtime=120),
     params:
-        **keyed("fertility", source_language=config["source_language"], **config["fertility"]),
+        **keyed(
+            "fertility",
+            source_language=config["source_language"],
+            scripts={
+                script: {language: KNOWN[language]["iso639_3"] for language in languages}
+                for script, languages in config["predict"]["scripts"].items()
+            },
+            **config["fertility"],
+        ),

@@ -4,6 +4,7 @@ TOKENS = f"{RESULTS}/tokens/{{tokenizer}}/{{task}}/{{view}}/{{language}}"
 ENCODED_AS = {
     "parts": lambda wildcards: {"tasks": wildcards.task},
     "view": lambda wildcards: wildcards.view,
+    "language": lambda wildcards: KNOWN[wildcards.language]["iso639_3"],
     "options": lambda wildcards: encoding_options(SCHEMA, config, wildcards.task, wildcards.view),
     "pretraining_length": lambda wildcards: runs.pretraining_length(config, wildcards.tokenizer),
 }

@@ -15,7 +15,7 @@ def work(job: Job) -> None:
     for source, target in zip(job.inputs["tables"], job.outputs["tokens"], strict=True):
         with files.reading(source):
             table = pd.read_parquet(source)
-        table = task.apply_view(table, config["view"], options.get("shuffle_seed"))
+        table = task.apply_view(table, config["view"], options.get("shuffle_seed"), config["language"])
         dataset, counts = task.encode(table, made, options, options["max_length"])
         dataset.save(target)
         beyond = None if seen is None else float((dataset.lengths > seen).mean())

@@ -12,6 +12,11 @@ from tokenizers import Tokenizer
 TEXTS = ["published_premise", "published_hypothesis"]
 
 
+def text_in(script: str) -> str:
+    """What the dev set in another script is called, where `dev` and `train` name text as it is."""
+    return f"dev in {script}"
+
+
 def compute_fertility(texts: Sequence[str], tokenizer: Tokenizer) -> dict[str, float]:
     """Tokens per whitespace word as published: each text encoded by itself after stripping, sums over sums.
 
@@ -56,7 +61,8 @@ def ratio_error(above: np.ndarray, below: np.ndarray, clusters: np.ndarray) -> f
 def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, rows: int, source: str) -> pd.DataFrame:
     """Fertility of every language: of the first `rows` rows of training text and of the whole, parallel dev set.
 
-    tables: corpus tables by (language, `train` or `dev`), with the text as published. Standard errors take the sentences as
+    tables: corpus tables by (language, text), with the text as published; text is `train`, `dev` or what else of dev there is,
+    such as `dev in latin`. Standard errors take the sentences as
     a sample, those of one premise together. The token premium (Petrov et al.
     2023) is the tokens of a language over those of English for the same sentences; only dev has it, where the ids are
     the same.
@@ -80,8 +86,8 @@ def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, r
     english = tables.get((source, "dev"))
     for row in measured:
         own = tables[row["language"], row["text"]]
-        if row["text"] == "dev" and english is not None and english["id"].equals(own["id"]):
+        if row["text"] != "train" and english is not None and english["id"].equals(own["id"]):
             theirs = tokens[source, "dev"]
             row["token_premium"] = row["tokens"] / int(theirs.sum())
-            row["token_premium_se"] = ratio_error(tokens[row["language"], "dev"], theirs, own["cluster"].to_numpy())
+            row["token_premium_se"] = ratio_error(tokens[row["language"], row["text"]], theirs, own["cluster"].to_numpy())
     return pd.DataFrame(measured)

@@ -102,17 +102,24 @@ def primary_source_runs(config: Config) -> list[Run]:
 def predictions(config: Config) -> dict[tuple[str, str, str], list[str]]:
     """The languages that each (run, task, view) is asked.
 
-    A run that sees whole examples is asked its task in every language, or in those that its entry names; the controls (a run
-    that sees hypotheses alone, and the primary runs on the source language with premises shuffled) are asked the languages that
-    the run was trained on. A model as it is is asked the main task.
+    A run that sees whole examples is asked its task in every language, or in those that its entry names; one that sees hypotheses
+    alone the languages that it was trained on. The primary runs on the source language are also asked that language with premises
+    shuffled, and the languages of `predict.scripts` in another script. A model as it is is asked the main task.
     """
     asked = {}
     for run in evaluated_runs(config):
         task = config["finetune"]["task"] if run.system.task == paths.NOTHING else run.system.task
         whole = config["languages"] if run.asked is None else [name for name in config["languages"] if name in run.asked]
         asked[run.name, task, run.view] = whole if run.view == "full" else list(run.languages)
-    for run in primary_source_runs(config) if config["predict"]["shuffled"] else ():
-        asked[run.name, run.system.task, "shuffled"] = list(run.languages)
+    main, controls = config["finetune"]["task"], dict[str, list[str]]()
+    if config["predict"]["shuffled"] and "shuffled" in views_of(main):
+        controls["shuffled"] = [config["source_language"]]
+    for script, languages in config["predict"]["scripts"].items():
+        if languages and script not in views_of(main):
+            raise BadInput(f"config: predict.scripts.{script}: the task {main} has no texts in another script; leave it empty")
+        controls |= {script: [language for language in config["languages"] if language in languages]} if languages else {}
+    for run in primary_source_runs(config):
+        asked |= {(run.name, main, view): languages for view, languages in controls.items()}
     return asked
 
 
@@ -151,6 +158,11 @@ def tasks_in_use(config: Config) -> list[str]:
 def answer_of(task: str) -> str:
     """How a task is answered, a module of `carryover.answers`: what the task's module says."""
     return _constant(f"tasks/{task}.py", "ANSWER")
+
+
+def views_of(task: str) -> list[str]:
+    """The views of a task: what of its rows can be shown, and how."""
+    return list(_constant(f"tasks/{task}.py", "VIEWS"))
 
 
 def labels_of(task: str) -> list[str]:

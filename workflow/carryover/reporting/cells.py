@@ -64,12 +64,13 @@ def _rho(row: Row, column: str, words: Words) -> Cell:
 
 
 def _measure(start: str) -> Callable[[Row, str, Words], Cell]:
-    """A measure of the tokeniser, with its interval in `<start>_low` and `<start>_high` where there is one."""
+    """A measure of the tokeniser, with its interval in `<column>_low`, or `<start>_low`, and in `_high` where there is one."""
 
     def write(row: Row, column: str, words: Words) -> Cell:
-        if pd.isna(row.get(f"{start}_low")):
+        begin = column if f"{column}_low" in row else start
+        if pd.isna(row.get(f"{begin}_low")):
             return significant(row[column]), row[column]
-        return f"{row[column]:.2f} [{row[f'{start}_low']:.2f} to {row[f'{start}_high']:.2f}]", row[column]
+        return f"{row[column]:.2f} [{row[f'{begin}_low']:.2f} to {row[f'{begin}_high']:.2f}]", row[column]
 
     return write
 

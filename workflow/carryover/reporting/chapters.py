@@ -24,7 +24,8 @@ FILE = "chapter.yaml"
 
 @dataclass(frozen=True)
 class Table:
-    """columns: those shown, in their order; none for a table that is only a file. printed: those of them in LaTeX."""
+    """columns: those shown, in their order; none for a table that is only a file. printed: those of them in LaTeX. optional:
+    where it has no rows, nothing stands in its place."""
 
     name: str
     function: str = ""
@@ -32,6 +33,7 @@ class Table:
     caption: str = ""
     columns: Columns = field(default_factory=dict)
     printed: tuple[str, ...] = ()
+    optional: bool = False
     unfolded: bool = False
     published: str | None = None
 

@@ -29,9 +29,12 @@ def escaped(text: str) -> str:
 
 
 def latex_table(chapter: str, table: Table, rows: pd.DataFrame, words: Words) -> str:
-    """One float with the table's printed columns, without those that are empty throughout; no rows are said in a line."""
+    """One float with the table's printed columns, without those that are empty throughout; no rows are said in a line, or,
+    where the table is optional, in a comment."""
     caption = f"\\caption{{{escaped(table.caption)}}}\n\\label{{tab:{chapter}-{table.name}}}"
     columns = columns_with_values({name: table.columns[name] for name in table.printed}, rows)
+    if not columns and table.optional:
+        return f"% {table.name}: not in this study\n"
     if not columns:
         return f"\\begin{{table}}\n\\centering\n{caption}\nThis study has nothing for this table.\n\\end{{table}}\n"
     aligned = "".join("r" if column.kind in NUMERIC else "l" for column in columns.values())

@@ -59,7 +59,8 @@ def chapter_view(number: int, chapter: Chapter, made: Made, shown: Shown) -> dic
 
 
 def _content_view(content: Content, chapter: Chapter, made: Made, shown: Shown) -> dict[str, Any] | None:
-    """None for what is not shown: a table that is only a file, or published figures that the config leaves out."""
+    """None for what is not shown: a table that is only a file or that this study does not have, or published figures that the
+    config leaves out."""
     if isinstance(content, Text):
         return {"kind": "text", "text": content.text.replace("{resamples}", whole(shown.resamples))}
     if isinstance(content, Sentences):
@@ -75,6 +76,8 @@ def _content_view(content: Content, chapter: Chapter, made: Made, shown: Shown) 
             "csv": data_uri(made.drawn[content.name]),
         }
     if not content.columns or (content.published and content.published not in shown.published):
+        return None
+    if content.optional and made.tables[content.name].empty:
         return None
     return table_view(content, made.tables[content.name], chapter.name, shown)
 

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from tokenizers import Tokenizer
 
-from carryover.data import archives, pairs, prompts, xnli
+from carryover.data import archives, pairs, prompts, transliteration, xnli
 from carryover.data.subsets import draw_clusters, take_subset
 
 ANSWER = "choice"
 METRICS: dict[str, dict[str, str]] = {"accuracy": {}}  # each with the options under which it has a meaning
-VIEWS = ("full", "hypothesis", "shuffled")
+VIEWS = ("full", "hypothesis", "shuffled", "latin", "cyrillic", "greek")
 FIELDS = ("premise", "hypothesis")
 LABELS = ("entailment", "contradiction", "neutral")  # in the handout's order
 
@@ -65,8 +65,9 @@ def _read_split(source: Path, language: str, split: str, options: Mapping[str, A
     return table.assign(genre=""), len(unusable)
 
 
-def apply_view(table: pd.DataFrame, view: str, seed: int) -> pd.DataFrame:
-    """The table as a control sees it: `full`, `hypothesis` (no premise) or `shuffled` (each premise another's).
+def apply_view(table: pd.DataFrame, view: str, seed: int, language: str) -> pd.DataFrame:
+    """The table as a control sees it: `full`, `hypothesis` (no premise), `shuffled` (each premise another's), or both texts in
+    another script. language: its ISO 639-3 code, for transliteration.
 
     Shuffling moves whole premises: the hypotheses that shared one share the new one, and no premise stays.
     """
@@ -78,6 +79,8 @@ def apply_view(table: pd.DataFrame, view: str, seed: int) -> pd.DataFrame:
         # A rotation of a random order leaves nobody in place.
         other = dict(zip(first["cluster"].to_numpy()[order], first["premise"].to_numpy()[np.roll(order, 1)], strict=True))
         return table.assign(premise=table["cluster"].map(other))
+    if view != "full":
+        return table.assign(**{field: transliteration.in_script(table[field], view, language) for field in FIELDS})
     return table
 
 

@@ -68,7 +68,7 @@ def _by_split(sources: Sequence[Path], splits: Sequence[str]) -> list[Path]:
     return list(sources)
 
 
-def apply_view(table: pd.DataFrame, view: str, seed: int) -> pd.DataFrame:
+def apply_view(table: pd.DataFrame, view: str, seed: int, language: str) -> pd.DataFrame:
     """The table itself: there is one view, `full`. Raises BadInput for another."""
     if view not in VIEWS:
         raise BadInput(f"the task tagging has no view {view!r}: it has {', '.join(VIEWS)}")

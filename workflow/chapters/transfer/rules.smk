@@ -61,6 +61,7 @@ use rule job as transfer_tables with:
             trained={run.system.train: run.languages for run in RUNS.values()},
             source_language=config["source_language"],
             task=MAIN_TASK,
+            other_scripts=config["predict"]["scripts"],
             labels={task: runs.labels_of(task) for task in runs.tasks_in_use(config)},
             model=config["finetune"]["model"],
         ),

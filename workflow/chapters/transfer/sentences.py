@@ -204,6 +204,23 @@ def other_predictors(tables: Tables, words: Words) -> list[str]:
     ]
 
 
+def script(tables: Tables, words: Words) -> list[str]:
+    """What the same rows cost or gain in another script, where there was nothing to lose, and what it does to their length."""
+    said = []
+    for view, found in tables["script"].groupby("view", sort=False):
+        those, letters = found.to_dict("records"), f"the same text in {capital(view)} letters"
+        said += changes(letters, "its own script", those, words)
+        if silent := [row["language"] for row in those if {row["verdict"], row["original_verdict"]}.isdisjoint({ABOVE})]:
+            said.append(f"In {words.languages(silent)} neither is above chance, so that script has nothing to cost there.")
+        if lengths := [row for row in those if pd.notna(row["script_premium"])]:
+            told = [
+                f"{row['original_premium']:.2f} to {row['script_premium']:.2f} in {words.language(row['language'])}"
+                for row in lengths
+            ]
+            said.append(f"{capital(view)} letters take the token premium from {listing(told)}.")
+    return said
+
+
 def claims(tables: Tables, words: Words) -> list[str]:
     """How many published claims this study supports, contradicts and leaves open."""
     table = tables["claims"]
