@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from carryover.planning import runs
+from carryover.runtime.errors import BadInput
 from carryover.planning.config import recipe_of, resolve
 from carryover.planning.schema import load_schema
 
@@ -108,6 +109,25 @@ def test_every_model_is_asked_all_languages_and_controls_only_what_they_learned(
 def test_the_shuffled_control_can_be_left_out(config):
     config["predict"]["shuffled"] = False
     assert {view for *_, view in runs.predictions(config)} == {"full", "hypothesis"}
+
+
+def test_the_primary_models_are_asked_listed_languages_in_another_script(config):
+    config["predict"]["scripts"] = {"latin": ["th", "de"], "cyrillic": ["en"], "greek": []}
+    asked = runs.predictions(config)
+    for seed in (0, 1):
+        run = f"toy/nli/full/baseline/en/seed{seed}"
+        assert asked[run, "nli", "latin"] == ["de", "th"] and asked[run, "nli", "cyrillic"] == ["en"]
+    assert sum(view in ("latin", "cyrillic", "greek") for *_, view in asked) == 4
+    assert {("bpe", "nli", "latin", "th", runs.EVALUATION)} <= set(runs.tokenised(config))
+
+
+def test_a_task_without_such_views_is_not_asked_in_them(config):
+    config["tasks"]["tagging"] = config["tasks"]["nli"]
+    config["finetune"]["task"] = "tagging"
+    assert {view for *_, view in runs.predictions(config)} == {"full", "hypothesis"}  # nor with premises shuffled: it has none
+    config["predict"]["scripts"] = {"latin": ["th"]}
+    with pytest.raises(BadInput, match=r"predict\.scripts\.latin: the task tagging has no texts in another script"):
+        runs.predictions(config)
 
 
 def test_the_primary_source_runs_are_those_of_the_named_variant(config):

@@ -28,6 +28,7 @@ try:
     SCHEMA = load_schema()
     config = resolve(dict(config), SCHEMA)
     CHAPTERS = {name: read_chapter(FOLDER / name / FILE) for name in chapters_in_use(config)}
+    PREDICTIONS = runs.predictions(config)
     NEEDED = [config["fetch"]["files"][name] for name in runs.files_in_use(config)]
 except BadInput as problem:
     sys.exit(f"error: {problem}")
@@ -139,7 +140,6 @@ def model_files(name):
 
 RUNS = {run.name: run for run in runs.trained_runs(config)}
 EVALUATED = {run.name: run for run in runs.evaluated_runs(config)}
-PREDICTIONS = runs.predictions(config)
 MAIN_TASK, MAIN_TOKENIZER = config["finetune"]["task"], runs.tokenizer_of(config, config["finetune"]["model"])
 TRAINING_RECORDS = [f"{AT.run(run)}/training.json" for run in RUNS]
 PRETRAINED = [name for name in runs.models_in_use(config) if config["models"][name]["source"] == "pretrain"]
