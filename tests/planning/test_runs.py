@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from carryover.planning import runs
-from carryover.runtime.errors import BadInput
 from carryover.planning.config import recipe_of, resolve
 from carryover.planning.schema import load_schema
+from carryover.runtime.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
 
