@@ -186,6 +186,14 @@ def write_study(root: Path) -> Path:
     return study
 
 
+def write_likelihood(study: Path, run: str, language: str, nats: np.ndarray, size: int, first: int = 0) -> None:
+    """How likely a run finds sentences of so many bytes, whose ids go on from the first."""
+    path = study / f"likelihood/{run}/{language}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ids = np.arange(first, first + len(nats))
+    pd.DataFrame({"id": ids, "cluster": ids, "nats": nats, "tokens": 10, "bytes": size}).to_parquet(path)
+
+
 def write_fertility(path: Path) -> None:
     rows = []
     for language, words in FERTILITY.items():
@@ -242,6 +250,7 @@ def make_tables(study: Path, config: dict[str, object] = CONFIG) -> dict[str, pd
     """Runs the chapter's tables script on a study; returns its tables as a reader of the CSV files sees them."""
     inputs = {
         "predictions": sorted(path for path in study.glob("predictions/*/*/*/*/*/*/*/*") if path.is_dir()),
+        "likelihoods": sorted(study.glob("likelihood/**/*.parquet")),
         "training": sorted(study.glob("models/**/training.json")),
         "curves": sorted(study.glob("models/**/curve.csv")),
         "fertility": sorted(study.glob("fertility/*/*.csv")),

@@ -59,6 +59,7 @@ STUDY: dict[str, Any] = {
         "keep": ["baseline", "low_rank"],
         "threads": 1,
     },
+    "likelihood": {"models": ["llama"], "variants": ["low_rank", "narrow"], "rows": 8},
     "predict": {"as_they_are": ["toy", "llama", "other"], "shuffled": False, "threads": 1},
     "statistics": {"resamples": 200},
     "plan": {"machine": "cpu2"},

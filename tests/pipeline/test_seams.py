@@ -105,6 +105,46 @@ def test_a_directorys_weights_are_taken_over_as_they_are(study, results, model, 
     assert json.loads((results / f"parity/{model}.json").read_text())["passed"]
 
 
+def bits(results: Path, run: str, language: str = "en") -> pd.DataFrame:
+    return pd.read_parquet(results / f"likelihood/{run}/{language}.parquet")
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_likelihoods_are_those_of_a_plain_loop_with_and_without_the_updates(results, tuned):
+    """Nats of each premise after an end of text, by transformers and peft on the saved directories, one premise at a time."""
+    model = AutoModelForCausalLM.from_pretrained(results / "pretrained/llama", dtype=torch.float32).eval()
+    if tuned:
+        model = PeftModel.from_pretrained(model, results / f"models/llama/{LOW_RANK}").eval()
+    rows = pd.read_parquet(results / "corpus/nli/en.dev.parquet").drop_duplicates("cluster").head(8)
+    own = Tokenizer.from_file(str(results / "pretrained/llama/tokenizer.json"))
+    found = bits(results, f"llama/{LOW_RANK if tuned else AS_IT_IS}")
+    assert found["id"].tolist() == rows["cluster"].tolist()
+    for place, text in enumerate(rows["premise"]):
+        ids = own.encode(text).ids
+        read = torch.tensor([[own.token_to_id("<|endoftext|>"), *ids]])
+        with torch.no_grad():
+            logp = model(read).logits[0, :-1].log_softmax(dim=1)
+        nats = -logp.gather(1, read[0, 1:, None]).sum().item()
+        assert found["nats"][place] == pytest.approx(nats, abs=1e-3)
+        assert (found["tokens"][place], found["bytes"][place]) == (len(ids), len(text.encode()))
+
+
+def test_models_are_asked_every_language_and_runs_the_source_language(results):
+    """Untuned models of tuned runs too, so that what tuning forgot has its start; a model that is not kept is asked before it
+    goes."""
+    asked = {
+        str(path.relative_to(results / "likelihood").parent): sorted(file.stem for file in path.parent.glob("*.parquet"))
+        for path in (results / "likelihood").rglob("provenance.json")
+    }
+    tuned = {f"{model}/{LOW_RANK}": ["en"] for model in ("toy", "llama")} | {"toy/nli/lora/narrow/de/seed0": ["en"]}
+    tuned["llama/tagging/lora/low_rank/en/seed0"] = ["en"]
+    assert asked == tuned | {f"llama/{AS_IT_IS}": ["de", "en"], f"toy/{AS_IT_IS}": ["en"]}
+    table = pd.read_csv(results / "transfer/tables/likelihood.csv", keep_default_na=False, na_values=[""])
+    assert table["difference"].notna().sum() == 2 * len(tuned) and len(table) == 2 * (len(tuned) + 3)
+    correlation = pd.read_csv(results / "transfer/tables/correlation.csv", keep_default_na=False, na_values=[""])
+    assert set(correlation[correlation["predictor"] == "bits_per_sentence"]["model"]) == {"llama"}
+
+
 def test_models_that_are_not_kept_go_once_they_have_predicted(results):
     run = "toy/nli/lora/narrow/de/seed0"
     assert sorted(path.name for path in (results / "models" / run).iterdir()) == [

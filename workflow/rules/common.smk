@@ -139,7 +139,7 @@ def model_files(name):
 
 
 RUNS = {run.name: run for run in runs.trained_runs(config)}
-EVALUATED = {run.name: run for run in runs.evaluated_runs(config)}
+EVALUATED = {run.name: run for run in runs.asked_runs(config)}
 MAIN_TASK, MAIN_TOKENIZER = config["finetune"]["task"], runs.tokenizer_of(config, config["finetune"]["model"])
 TRAINING_RECORDS = [f"{AT.run(run)}/training.json" for run in RUNS]
 PRETRAINED = [name for name in runs.models_in_use(config) if config["models"][name]["source"] == "pretrain"]

@@ -1,6 +1,7 @@
 """The tables of the chapter on transfer, from stored predictions, training records and what the stages before reported."""
 
 from carryover.analysis import predictions, records
+from carryover.analysis.likelihoods import read_likelihoods
 from carryover.analysis.published import read_published
 from carryover.reporting.chapter_tables import write_tables
 from carryover.runtime import parts
@@ -35,6 +36,7 @@ def work(job: Job) -> None:
         ),
         metrics={task: {name: modules[f"metrics.{name}"] for name in names} for task, names in config["metrics"].items()},
         scripts=dict(zip(known["language"], known["script"], strict=True)),
+        likelihoods=read_likelihoods(job.inputs["likelihoods"], config["languages"]),
     )
     write_tables(job, study)
 

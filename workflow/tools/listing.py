@@ -21,7 +21,11 @@ from typing import IO, Any
 from carryover.runtime.errors import BadInput
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = {r"predict_.*": "predict", r"finetune_.*": "finetune"}  # rules that are one but for their outputs
+FAMILIES = {
+    r"predict_.*": "predict",
+    r"finetune_.*": "finetune",
+    r"likelihood_.*": "likelihood",
+}  # rules that are one but for their outputs
 JOB = re.compile(r"^(?:local)?rule (\w+):\n(.*?)(?=\n\n|\Z)", re.M | re.S)
 ALL = "all"
 

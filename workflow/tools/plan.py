@@ -23,7 +23,7 @@ from tools.listing import ROOT, Listed, dry_run
 
 GPT2_VOCABULARY = 50_257
 TEXT = {"lines": 5_778, "text_bytes": 1_693_204}  # the pretraining text that the published config names
-ON_GPU = ("pretrain", "finetune", "predict", "generate")  # the work that a GPU does
+ON_GPU = ("pretrain", "finetune", "predict", "generate", "likelihood")  # the work that a GPU does
 
 
 def sizes(directory: Path, study: Path) -> costs.Sizes:

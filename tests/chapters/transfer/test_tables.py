@@ -25,6 +25,7 @@ from synthetic_study import (
     make_figures,
     make_tables,
     write_fertility,
+    write_likelihood,
     write_predictions,
     write_run,
     write_study,
@@ -307,3 +308,63 @@ def test_each_model_is_held_against_its_own_tokeniser(study, tmp_path):
     make_figures(other)
     shown = pd.read_csv(other / "transfer/figures/premium.csv").set_index(["model", "language"])["token_premium"]
     assert shown["other", "ar"] == pytest.approx(10 / shown["toy", "ar"], rel=1e-4) and not shown.index.has_duplicates
+
+
+EXPOSURE = {"en": 40.0, "es": 90.0, "de": 80.0, "ar": 120.0, "th": 60.0}  # nats a sentence
+
+
+@pytest.fixture(scope="module")
+def exposed(study, tmp_path_factory):
+    """The study with likelihoods: of the model as it is in every language, of two runs in English; Thai has other sentences."""
+    copy = shutil.copytree(study, tmp_path_factory.mktemp("exposed") / "study")
+    spread = np.random.default_rng(0).normal(0, 5, 60)
+    for language, nats in EXPOSURE.items():
+        first = 500 if language == "th" else 0
+        write_likelihood(copy, "toy/none/none/none/none/seed0", language, nats + spread, 50 if language == "en" else 80, first)
+    for seed in (0, 1):
+        write_likelihood(copy, f"toy/nli/full/lr_high/en/seed{seed}", "en", (40 + spread) * (1.2 + 0.01 * seed), 50)
+    write_likelihood(copy, "toy/nli/full/baseline/en/seed0", "en", 40 + spread + np.random.default_rng(1).normal(0, 0.5, 60), 50)
+    return make_tables(copy)
+
+
+def test_exposure_stands_beside_premium_and_fertility(made, exposed):
+    """Only where the sentences are parallel; nothing else of the table changes but Holm's family."""
+    table = exposed["correlation"].set_index(["regime", "outcome", "predictor"])
+    row = table.loc[("zero-shot", "accuracy", "bits_per_sentence")]
+    reached = exposed["zero_shot"].set_index("language")["accuracy"]
+    parallel = ["es", "de", "ar"]
+    assert row["n"] == 3 and row["languages"] == "es de ar th"
+    expected = stats.spearmanr([EXPOSURE[language] for language in parallel], reached[parallel]).statistic
+    assert np.isnan(row["rho"]) or row["rho"] == pytest.approx(expected)  # three languages are too few for a test
+    others = exposed["correlation"][exposed["correlation"]["predictor"] != "bits_per_sentence"].reset_index(drop=True)
+    left = others.drop(columns="p_holm")
+    pd.testing.assert_frame_equal(left, made["correlation"].drop(columns="p_holm"))
+    assert set(made["correlation"]["predictor"]) == {
+        "token_premium",
+        "tokens_per_word",
+        "tokens_per_character",
+        "bytes_per_token",
+    }
+    assert set(exposed) == set(made) and made["likelihood"].empty
+
+
+def test_bits_are_of_sentences_and_of_bytes(exposed):
+    for language, nats in EXPOSURE.items():
+        known = {"train": "none", "language": language}
+        sentence = one(exposed["likelihood"], metric="bits_per_sentence", **known)
+        mean = nats + np.random.default_rng(0).normal(0, 5, 60).mean()
+        assert sentence["value"] == pytest.approx(mean / np.log(2), rel=1e-5)
+        assert sentence["low"] < sentence["value"] < sentence["high"] and sentence["n"] == 60
+        byte = one(exposed["likelihood"], metric="bits_per_byte", **known)
+        assert byte["value"] == pytest.approx(sentence["value"] / (50 if language == "en" else 80), rel=1e-5)
+        assert pd.isna(byte["difference"])
+
+
+def test_what_tuning_forgot_is_paired_by_sentence(exposed):
+    table = exposed["likelihood"]
+    forgot = one(table, variant="lr_high", language="en", metric="bits_per_byte")
+    before = one(table, variant="none", language="en", metric="bits_per_byte")
+    assert forgot["seeds"] == 2 and forgot["finding"] == "higher"
+    assert forgot["difference"] == pytest.approx(0.205 * before["value"], rel=1e-4)
+    assert forgot["difference_high"] - forgot["difference_low"] < before["high"] - before["low"]  # the same sentences
+    assert one(table, variant="baseline", language="en", metric="bits_per_byte")["finding"] == "no evidence of a difference"

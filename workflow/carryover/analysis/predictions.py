@@ -186,9 +186,9 @@ def read_cells(paths: Iterable[Path], languages: Iterable[str], labels: Mapping[
     for path in _files(paths):
         system, seed, asked = prediction_of(path)
         if asked.language in listed:
-            found.setdefault((system, asked), {})[seed] = _read(path)
+            found.setdefault((system, asked), {})[seed] = read_rows(path)
     return {
-        (system, asked): _cell(system, asked, dict(sorted(tables.items())), labels.get(asked.task, ()))
+        (system, asked): joined(system, asked, dict(sorted(tables.items())), labels.get(asked.task, ()))
         for (system, asked), tables in sorted(found.items())
     }
 
@@ -200,7 +200,8 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_rows(path: Path) -> pd.DataFrame:
+    """The rows of one file in the order of their ids. Raises BadInput where it is damaged, or has no rows or no numbers."""
     try:
         table = pd.read_parquet(path).sort_values("id", kind="stable", ignore_index=True)
     except (OSError, ValueError, KeyError) as error:
@@ -213,7 +214,7 @@ def _read(path: Path) -> pd.DataFrame:
     return table
 
 
-def _cell(system: System, asked: EvaluationSet, tables: dict[int, pd.DataFrame], labels: tuple[str, ...]) -> Cell:
+def joined(system: System, asked: EvaluationSet, tables: dict[int, pd.DataFrame], labels: tuple[str, ...]) -> Cell:
     """The cell of one system and evaluation set. Raises BadInput where its seeds disagree about a row's target."""
     cells = [Cell(system, asked, (seed,), (table,), labels) for seed, table in tables.items()]
     for table in tables.values():

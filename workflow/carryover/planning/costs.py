@@ -185,9 +185,21 @@ def _generate(job: Job, work: Mapping[str, Any], facts: Mapping[str, ModelFacts]
     return {"examples": len(job["models"]) * job["prompts"], "tokens": tokens, "flops": round(flops)}
 
 
+def _likelihood(job: Job, work: Mapping[str, Any], facts: Mapping[str, ModelFacts], sizes: Sizes) -> dict[str, float]:
+    """Every token of a sentence, which is about half a prompt and, in XNLI, one for three rows."""
+    tokenizer, model, task = work["models"][job["model"]]["tokenizer"], facts[job["model"]], job["task"]
+    examples, tokens, flops = 0, 0.0, 0.0
+    for language in job["languages"]:
+        there, length = _rows(work, sizes, task, language, "dev") // 3, sizes.prompt(tokenizer, task, "full", language, "dev") / 2
+        read = there if job["rows"] is None else min(there, job["rows"])
+        examples, tokens = examples + read, tokens + read * length
+        flops += model.forward_flops(read * length, length, 0, every_token=True)
+    return {"examples": examples, "tokens": round(tokens), "flops": round(flops)}
+
+
 WORK = {
     **{"corpus": _read, "tokenise": _read, "pretrain": _pretrain, "finetune": _finetune},
-    **{"predict": _predict, "generate": _generate},
+    **{"predict": _predict, "generate": _generate, "likelihood": _likelihood},
 }
 
 

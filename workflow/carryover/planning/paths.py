@@ -8,6 +8,7 @@
         pretrained/<model>/                                            a model as it is
         models/<model>/<task>/<method>/<variant>/<train>/seed<n>/      a run: one trained system and its seed
         predictions/<model>/<task>/<method>/<variant>/<train>/seed<n>/<asked task>/<view>/<language>.<split>.parquet
+        likelihood/<model>/<task>/<method>/<variant>/<train>/seed<n>/<language>.parquet
         interpretability/<subject>/<language>.safetensors, <step>.csv  what was read out of a model; a subject is named as a run
         <chapter>/tables/<table>.csv, <chapter>/figures/<figure>.svg and .csv
         logs/<job>.log
@@ -110,6 +111,13 @@ class Layout:
     def prediction(self, run: str, task: str, view: str, language: str, split: str) -> str:
         return f"{self.predictions(run, task, view)}/{language}.{split}.parquet"
 
+    def likelihoods(self, run: str) -> str:
+        """The folder with how likely a run, or a model as it is, finds each language."""
+        return f"{self.root}/likelihood/{run}"
+
+    def likelihood(self, run: str, language: str) -> str:
+        return f"{self.likelihoods(run)}/{language}.parquet"
+
     def inspected(self, subject: str) -> str:
         """The folder with what was read out of a model, by the subject's name."""
         return f"{self.root}/interpretability/{subject}"
@@ -160,6 +168,12 @@ def prediction_of(path: PurePath) -> tuple[System, int, EvaluationSet]:
     return (*system_of("/".join(run)), EvaluationSet(task, view, split, language))
 
 
+def likelihood_of(path: PurePath) -> tuple[System, int, str]:
+    """The system, the seed and the language of a file of likelihoods. Raises BadInput for any other path."""
+    *run, name = _after(path, "likelihood")
+    return (*system_of("/".join(run)), name.removesuffix(path.suffix))
+
+
 def subject_of(path: PurePath) -> System:
     """The subject of a file of `Layout.inspected`, as a system."""
     return system_of("/".join(_after(path, "interpretability")[: len(System._fields) + 1]))[0]
@@ -191,6 +205,11 @@ def job_of_run(run: str) -> str:
 def job_of_predictions(run: str, task: str, view: str) -> str:
     """The name of the job that makes predictions."""
     return f"predictions/{run}/{task}/{view}"
+
+
+def job_of_likelihoods(run: str) -> str:
+    """The name of the job that says how likely a run finds text."""
+    return f"likelihood/{run}"
 
 
 def _after(path: PurePath, folder: str) -> tuple[str, ...]:

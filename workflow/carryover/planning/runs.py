@@ -87,6 +87,19 @@ def evaluated_runs(config: Config) -> list[Run]:
     return [*trained_runs(config), *as_they_are]
 
 
+def asked_runs(config: Config) -> list[Run]:
+    """Every model that is asked anything: those that predict, and those of which it is asked how likely they find text."""
+    as_they_are = [Run(paths.as_it_is(name), 0, "full", ()) for name in config["likelihood"]["models"]]
+    return list(dict.fromkeys([*evaluated_runs(config), *as_they_are, *_starts(config)]))
+
+
+def _starts(config: Config) -> list[Run]:
+    """The models, as they are, that runs start from whose forgetting is measured."""
+    variants = config["likelihood"]["variants"]
+    starts = (run.system.model for run in trained_runs(config) if run.system.variant in variants)
+    return [Run(paths.as_it_is(name), 0, "full", ()) for name in dict.fromkeys(starts)]
+
+
 def primary_source_runs(config: Config) -> list[Run]:
     """The runs of the primary variant on the source language and the main task that are asked every language; none where it sees
     hypotheses alone, since such a run is asked its own language only."""
@@ -123,6 +136,20 @@ def predictions(config: Config) -> dict[tuple[str, str, str], list[str]]:
     return asked
 
 
+def likelihoods(config: Config) -> dict[str, list[str]]:
+    """The languages in which it is asked how likely a run, or a model as it is, finds text, by the run's name.
+
+    Models as they are in every language (exposure); runs of the named variants in the source language, and so the models that
+    they start from (forgetting).
+    """
+    section = config["likelihood"]
+    asked = {paths.run_name(paths.as_it_is(name), 0): list(config["languages"]) for name in section["models"]}
+    tuned = [run for run in trained_runs(config) if run.system.variant in section["variants"]]
+    for run in [*_starts(config), *tuned]:
+        asked.setdefault(run.name, [config["source_language"]])
+    return asked
+
+
 def pattern(names: Iterable[str]) -> str:
     """A regular expression that matches these paths, all of one depth, whose parts `/` separates, and no other.
 
@@ -146,7 +173,8 @@ def _one_of(patterns: list[str]) -> str:
 
 def models_in_use(config: Config) -> list[str]:
     """The names of `models` that this study touches, in the order of the config."""
-    used = {run.system.model for run in evaluated_runs(config)} | {*config["generate"]["models"], config["finetune"]["model"]}
+    used = {run.system.model for run in evaluated_runs(config)}
+    used |= {*config["generate"]["models"], *config["likelihood"]["models"], config["finetune"]["model"]}
     return [name for name in config["models"] if name in used]
 
 
@@ -173,6 +201,11 @@ def labels_of(task: str) -> list[str]:
 def answer_files(task: str) -> list[str]:
     """The names of the files that a trained answer adds to a model's directory: what the answer's module says."""
     return list(_constant(f"answers/{answer_of(task)}.py", "FILES"))
+
+
+def text_of(task: str) -> str:
+    """The column of a task's rows that is taken for text of its language: the first field of its module."""
+    return str(_constant(f"tasks/{task}.py", "FIELDS")[0])
 
 
 def metrics_of(config: Config, task: str) -> list[str]:

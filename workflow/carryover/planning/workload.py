@@ -10,7 +10,7 @@ from typing import Any
 from carryover.planning import runs
 from carryover.planning.config import recipe_of
 from carryover.planning.origins import built_here
-from carryover.planning.paths import job_of_predictions, job_of_run
+from carryover.planning.paths import job_of_likelihoods, job_of_predictions, job_of_run, system_of
 from carryover.planning.schema import chapters_in_use
 
 Config = dict[str, Any]
@@ -112,6 +112,11 @@ def _scoring(config: Config) -> list[Job]:
             {"job": job_of_predictions(run, task, view), "work": "predict", "model": models[run], "precision": precision}
             | {"languages": languages, "task": task, "view": view}
             for (run, task, view), languages in runs.predictions(config).items()
+        ),
+        *(
+            {"job": job_of_likelihoods(run), "work": "likelihood", "model": system_of(run)[0].model, "languages": languages}
+            | {"task": config["finetune"]["task"], **{name: config["likelihood"][name] for name in ("rows", "precision")}}
+            for run, languages in runs.likelihoods(config).items()
         ),
     ]
 

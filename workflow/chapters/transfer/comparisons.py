@@ -12,11 +12,13 @@ from carryover.analysis.comparison import calibrate, compare, judge, judge_diffe
 from carryover.analysis.predictions import Cell
 from carryover.analysis.study import OWN, ZERO_SHOT, Group, Study
 from carryover.planning.paths import NOTHING, System
+from chapters.transfer.sources import TransferStudy
 from chapters.transfer.tables import DIFFERENCE, GROUP, PUBLISHED, RUN, SCORE, facts, frame
 
 RECIPE = ["lr", "batch_size", "epochs", "weight_decay", "warmup", "schedule", "dropout", "precision"]
 SPENT = ["rows", "examples", "updates"]
 PREDICTORS = ("token_premium", "tokens_per_word", "tokens_per_character", "bytes_per_token")
+EXPOSURE = "bits_per_sentence"
 DELTA_ENDS = (("difference", ""), ("low", "_low"), ("high", "_high"))
 MAJORITY, HYPOTHESIS, SHUFFLED = "majority", "hypothesis only", "premises shuffled"
 
@@ -181,22 +183,25 @@ def _regime_cells(study: Study) -> list[tuple[System, str, Cell]]:
     return [(system, language, cell) for (system, language), cell in found.items()]
 
 
-def correlation(study: Study) -> pd.DataFrame:
-    """How each measure of the tokeniser goes with accuracy over the languages other than the source, regime by regime.
+def correlation(study: TransferStudy) -> pd.DataFrame:
+    """How each measure of a language goes with accuracy over the languages other than the source, regime by regime.
 
     Also with what fine-tuning gains over zero-shot. Measures are those of the model's own tokeniser on the dev text, which is
-    parallel and which every language has. Holm over the measures of a regime. `published`: the same from the report's zero-shot
-    and fertility.
+    parallel and which every language has, and, where the study asked for it, the bits that the model as it is needs for the same
+    sentences. Holm over the measures of a regime. `published`: the same from the report's zero-shot and fertility.
     """
     settings = study.settings
     rows = []
     for group in study.groups():
         measures = study.fertility_of(group.model, "dev").set_index("language")
         tokenizer = study.tokenizer_of(group.model)
+        known = {name: measures[name].to_dict() for name in PREDICTORS}
+        if exposed := study.exposure_of(group.model):
+            known[EXPOSURE] = exposed
         for (regime, outcome), reached in _outcomes(study, group).items():
             family = []
-            for predictor in PREDICTORS:
-                x = [measures[predictor].get(language, np.nan) for language in reached]
+            for predictor, of_language in known.items():
+                x = [of_language.get(language, np.nan) for language in reached]
                 found = statistics.spearman(np.array(x, dtype=float), np.array(list(reached.values())), settings)
                 row = group._asdict() | {"tokenizer": tokenizer, "regime": regime, "outcome": outcome, "predictor": predictor}
                 if (regime, outcome, predictor) == (ZERO_SHOT, "accuracy", "tokens_per_word"):

@@ -20,6 +20,7 @@ PREDICTOR_NAMES = {
     "tokens_per_word": "tokens per word",
     "tokens_per_character": "tokens per character",
     "bytes_per_token": "bytes per token",
+    "bits_per_sentence": "bits per parallel sentence",
 }
 
 

@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from carryover.analysis.likelihoods import exposure
+from carryover.analysis.predictions import Cells
 from carryover.analysis.scores import Metrics
 from carryover.analysis.study import Study
+from carryover.planning.paths import as_it_is
 
 
 class Records(NamedTuple):
@@ -26,8 +29,14 @@ class Records(NamedTuple):
 
 @dataclass(frozen=True)
 class TransferStudy(Study):
-    """The study, with the records of its stages, the metrics of each task, and the script that each language is written in."""
+    """The study, with the records of its stages, the metrics of each task, the script that each language is written in, and how
+    likely systems find its sentences, where that was asked."""
 
     records: Records
     metrics: Metrics
     scripts: dict[str, str]
+    likelihoods: Cells
+
+    def exposure_of(self, model: str) -> dict[str, float]:
+        """Bits per parallel sentence of the model as it is, by language; empty where it was not asked."""
+        return exposure(self.likelihoods, as_it_is(model), self.languages, self.source)

@@ -1,0 +1,45 @@
+"""How likely systems find sentences, as cells: a row a sentence, with its `nats`, `tokens` and `bytes`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from carryover.analysis.predictions import Cells, joined, read_rows, values
+from carryover.metrics import bits_per_byte, bits_per_sentence
+from carryover.planning.paths import EvaluationSet, System, likelihood_of
+
+METRICS = {"bits_per_sentence": bits_per_sentence, "bits_per_byte": bits_per_byte}
+
+
+def asked_of(language: str) -> EvaluationSet:
+    """What a system was asked: how likely it finds the dev sentences of a language."""
+    return EvaluationSet("likelihood", "full", "dev", language)
+
+
+def read_likelihoods(paths: Iterable[Path], languages: Iterable[str]) -> Cells:
+    """Every file of likelihoods in these languages, the seeds of a system together."""
+    listed, found = set(languages), dict[tuple[System, EvaluationSet], dict[int, pd.DataFrame]]()
+    for path in sorted(paths):
+        system, seed, language = likelihood_of(path)
+        if language in listed:
+            found.setdefault((system, asked_of(language)), {})[seed] = read_rows(path)
+    return {key: joined(*key, dict(sorted(tables.items())), ()) for key, tables in sorted(found.items())}
+
+
+def exposure(likelihoods: Cells, system: System, languages: Iterable[str], source: str) -> dict[str, float]:
+    """Bits per parallel sentence by language: of those whose sentences are, by their ids, those of the source language.
+
+    Empty where the system was asked no other language.
+    """
+    reference = likelihoods.get((system, asked_of(source)))
+    cells = {language: likelihoods.get((system, asked_of(language))) for language in languages if reference is not None}
+    found = {
+        language: float(values(cell, bits_per_sentence).mean())
+        for language, cell in cells.items()
+        if cell is not None and reference is not None and np.array_equal(cell.id, reference.id)
+    }
+    return found if set(found) - {source} else {}
