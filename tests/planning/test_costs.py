@@ -68,6 +68,17 @@ def test_examples_and_updates_follow_the_recipe():
     assert capped["updates"] == 98_176 and capped["examples"] == 4 * 98_176
 
 
+def test_likelihood_costs_every_token_of_the_sentences_that_are_read():
+    facts = {"gpt2": GPT2}
+    job = {"job": "likelihood/x", "work": "likelihood", "model": "gpt2", "task": "nli", "languages": ["en", "sw"], "rows": 100}
+    work = {"jobs": [job], "models": {"gpt2": {"tokenizer": "gpt2"}}, "rows": {"nli": {"dev": None}}}
+    sizes = costs.Sizes({"en": 60.0, "sw": 100.0}, {("nli", "en", "dev"): 240}, 0, 0)
+    (row,) = costs.estimate(work, facts, sizes, costs.pace(RATES, "cpu2"))
+    assert (row["examples"], row["tokens"]) == (180, 80 * 30 + 100 * 50)
+    parts = [GPT2.forward_flops(80 * 30, 30, 0, every_token=True), GPT2.forward_flops(100 * 50, 50, 0, every_token=True)]
+    assert row["flops"] == round(sum(parts)) and row["estimated_seconds"] > 0
+
+
 def test_counted_tokens_take_the_place_of_assumed_ones():
     splits = {"train": {"rows": 10, "mean_tokens": 7.0}}
     counted = {"tokens/bpe/nli/full/en.training": {"view": "full", "language": "en", "splits": splits}}

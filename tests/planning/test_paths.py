@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from carryover.planning.paths import EvaluationSet, Layout, System, as_it_is, prediction_of, run_name, run_of, system_of
+from carryover.planning.paths import (
+    EvaluationSet,
+    Layout,
+    System,
+    as_it_is,
+    likelihood_of,
+    prediction_of,
+    run_name,
+    run_of,
+    system_of,
+)
 from carryover.runtime.errors import BadInput
 
 SYSTEM = System("qwen2.5", "nli", "lora", "rank_8", "joint")
@@ -18,6 +28,7 @@ def test_a_run_is_read_back_from_its_paths(system):
     assert run_of(Path("/somewhere/predictions", STUDY.run(run), "training.json")) == (system, 12)
     path = Path("/x", STUDY.prediction(run, "tagging", "shuffled", "pt-BR", "dev"))
     assert prediction_of(path) == (system, 12, EvaluationSet("tagging", "shuffled", "dev", "pt-BR"))
+    assert likelihood_of(Path("/x", STUDY.likelihood(run, "pt-BR"))) == (system, 12, "pt-BR")
 
 
 def test_the_parts_of_a_path_may_be_wildcards():

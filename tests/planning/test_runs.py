@@ -243,3 +243,18 @@ def test_the_pattern_of_a_thousand_runs_is_short_and_always_the_same():
     ]
     assert runs.pattern(paths) == runs.pattern(reversed(paths))
     assert len(runs.pattern(paths)) < 300
+
+
+def test_likelihoods_are_of_models_in_every_language_and_of_runs_in_the_source_language(config):
+    assert runs.likelihoods(config) == {}
+    config["likelihood"] |= {"models": ["idle"], "variants": ["blind"]}
+    untuned, tuned = "none/none/none/none/seed0", "toy/nli/full/blind/en/seed3"
+    asked = {f"idle/{untuned}": ["en", "de", "th", "sw"], f"toy/{untuned}": ["en"], tuned: ["en"]}
+    assert runs.likelihoods(config) == asked
+    assert set(asked) <= {run.name for run in runs.asked_runs(config)}
+    assert runs.models_in_use(config) == ["toy", "mine", "idle"]
+    assert {run.name for run in runs.evaluated_runs(config)}.isdisjoint({f"idle/{untuned}", f"toy/{untuned}"})
+
+
+def test_the_text_of_a_task_is_its_first_field():
+    assert (runs.text_of("nli"), runs.text_of("tagging")) == ("premise", "words")
