@@ -95,8 +95,9 @@ class Chapter:
         """The chapter with further columns of one table, of which no file can know the names."""
 
         def more(content: Content) -> Content:
-            of_table = isinstance(content, Table) and content.name == table
-            return replace(content, columns=content.columns | columns) if of_table else content
+            if isinstance(content, Table) and content.name == table:
+                return replace(content, columns=content.columns | columns)
+            return content
 
         sections = (replace(section, contents=tuple(map(more, section.contents))) for section in self.sections)
         return replace(self, sections=tuple(sections))
@@ -153,7 +154,7 @@ def _content(entry: dict[str, Any], known: Mapping[str, Column]) -> Content:
         return Figure(entry["figure"], entry["function"], entry["caption"])
     if "text" in entry:
         return Text(entry["text"])
-    functions = entry.get("sentences", entry.get("points"))
+    functions = entry["points" if "points" in entry else "sentences"]
     return Sentences(tuple(functions), "points" in entry, entry.get("each_model_of"))
 
 

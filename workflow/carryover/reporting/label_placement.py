@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 
-def label_points(axis: Axes, x: pd.Series, y: pd.Series, names: Sequence[str]) -> None:
-    """Names beside their points, each at the nearest of some places where it covers no point and no other name."""
+def label_points(figure: Figure, axis: Axes, x: pd.Series, y: pd.Series, names: Sequence[str]) -> None:
+    """Names beside the points of an axis, each at the nearest of some places where it covers no point and no other name."""
     size = 7.5
-    axis.figure.draw_without_rendering()  # fixes the axis, so that its points are known in pixels
-    scale = axis.figure.dpi / 72  # pixels of a point
+    figure.draw_without_rendering()  # fixes the axis, so that its points are known in pixels
+    scale = figure.dpi / 72  # pixels of a point
     points = axis.transData.transform(np.column_stack([x, y])) / scale
     taken = [(px - 3, py - 3, px + 3, py + 3) for px, py in points]
     for place, ((px, py), name) in enumerate(zip(points, names, strict=True)):
@@ -27,9 +29,17 @@ def label_points(axis: Axes, x: pd.Series, y: pd.Series, names: Sequence[str]) -
         clear = [(reach, box) for reach, box in boxes if not any(_overlap(box, other) for other in taken)]
         reach, box = clear[0] if clear else boxes[0]
         taken.append(box)
-        line = {"arrowstyle": "-", "color": "#999999", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2} if reach > 12 else None
-        offset = {"xytext": (box[0] - px, box[1] - py), "textcoords": "offset points"}
-        axis.annotate(name, (x.iloc[place], y.iloc[place]), fontsize=size, arrowprops=line, **offset)
+        line: dict[str, Any] | None = (
+            {"arrowstyle": "-", "color": "#999999", "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2} if reach > 12 else None
+        )
+        axis.annotate(
+            name,
+            (x.iloc[place], y.iloc[place]),
+            fontsize=size,
+            arrowprops=line,
+            xytext=(box[0] - px, box[1] - py),
+            textcoords="offset points",
+        )
 
 
 def _overlap(first: tuple[float, ...], second: tuple[float, ...]) -> bool:

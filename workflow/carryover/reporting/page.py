@@ -108,7 +108,7 @@ def table_view(table: Table, rows: pd.DataFrame, chapter: str, shown: Shown) -> 
     columns = columns_with_values(shown_columns(table.columns, shown.published), rows)
     heads = [{"label": column.label, "number": column.kind in NUMERIC} for column in columns.values()]
     lines = [_row_view(row, columns, f"{chapter}/tables", shown) for row in rows.to_dict("records")]
-    facts = {"kind": "table", "anchor": f"{chapter}-{table.name}", "name": table.name, "title": table.title}
+    facts: dict[str, Any] = {"kind": "table", "anchor": f"{chapter}-{table.name}", "name": table.name, "title": table.title}
     facts |= {"caption": table.caption, "unfolded": table.unfolded}
     return facts | {"columns": heads, "rows": lines, "csv": data_uri(rows)}
 

@@ -88,7 +88,7 @@ def _run(row: Row) -> str | None:
     parts = [row.get(part) for part in System._fields]
     if any(pd.isna(part) for part in parts):
         return None
-    system = as_it_is(row["model"]) if row["method"] == NOTHING else System(*parts)
+    system = as_it_is(row["model"]) if row["method"] == NOTHING else System(*map(str, parts))
     return run_name(system, int(row["seed"]) if pd.notna(row.get("seed")) else 0)
 
 

@@ -12,11 +12,13 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -25,7 +27,7 @@ from matplotlib.text import Text
 matplotlib.use("svg")
 # The fonts named below are the reader's; that this machine lacks one is said hundreds of times otherwise.
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-STYLE = {
+STYLE: dict[Any, Any] = {
     **{"svg.fonttype": "none", "svg.hashsalt": "carryover", "font.family": ["DejaVu Sans", "Arial", "sans-serif"]},
     **{"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True},
     **{"axes.titlesize": 9, "axes.titlelocation": "left", "legend.frameon": False, "figure.constrained_layout.use": True},
@@ -109,7 +111,7 @@ def styled(draw: Draw) -> Draw:
 
     @wraps(draw)
     def wrapped(tables: Mapping[str, pd.DataFrame], look: Look) -> Drawn:
-        with matplotlib.rc_context({**STYLE, "axes.prop_cycle": matplotlib.cycler(color=look.colours)}):
+        with matplotlib.rc_context({**STYLE, "axes.prop_cycle": cycler(color=look.colours)}):
             return draw(tables, look)
 
     return wrapped

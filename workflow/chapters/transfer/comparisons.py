@@ -104,8 +104,8 @@ def differences(study: Study) -> pd.DataFrame:
             family.append(row | compare(first, second, study.settings, len(pairs)))
         judge_differences(family, study.settings)
         rows += family
-    other = ["other_examples", "other_updates"]
-    columns = [*RUN, "regime", "other", "other_model", "language", "seen", "n", *DIFFERENCE, "examples", "updates", *other]
+    spent = ["other_examples", "other_updates"]
+    columns = [*RUN, "regime", "other", "other_model", "language", "seen", "n", *DIFFERENCE, "examples", "updates", *spent]
     return frame(rows, columns)
 
 
@@ -120,14 +120,14 @@ def controls(study: Study) -> pd.DataFrame:
         group = study.group_of(system)
         if system.method == NOTHING or system != study.stands_for(group, system.train):
             continue
-        tested = [language for language in study.languages if study.cell(system, language) is not None]
-        for language in tested:
-            full = study.cell(system, language)
+        cells = {language: study.cell(system, language) for language in study.languages}
+        tested = {language: cell for language, cell in cells.items() if cell is not None}
+        for language, full in tested.items():
             start = facts(system, full) | {"language": language, "full_accuracy": float(full.correct.mean())}
             families.setdefault((system, MAJORITY), []).append(start | _majority(full))
             blind = study.stands_for(group, system.train, "hypothesis")
             for control, other, view in ((HYPOTHESIS, blind, "hypothesis"), (SHUFFLED, system, "shuffled")):
-                if (cell := study.cell(other, language, view=view)) is not None:
+                if other and (cell := study.cell(other, language, view=view)) is not None:
                     row = start | {"control_model": other.name} | score(cell, settings)
                     families.setdefault((system, control), []).append(row | compare(full, cell, settings, len(tested)))
     for (_, control), rows in families.items():

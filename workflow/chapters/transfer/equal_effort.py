@@ -58,7 +58,8 @@ def equal_effort(study: Study) -> pd.DataFrame:
                         family.append({"regime": name, "language": language} | _row(study, pairs, criterion))
                 found = [row for row in family if "cells" in row]
                 for row in found:
-                    row |= compare(*row.pop("cells"), study.settings, len(found))
+                    joint, single = row.pop("cells")
+                    row |= compare(joint, single, study.settings, len(found))
                 judge_differences(found, study.settings)
                 rows += family
     columns = [
@@ -111,7 +112,7 @@ def _row(study: Study, pairs: list[Pair], criterion: str) -> dict[str, Any]:
     }
     if best.apart(criterion) > study.config["equal_within"]:
         return row | {"missing": _missing(study, min(pairs, key=lambda pair: pair.apart(criterion)), criterion)}
-    cells = [study.cell(system, best.single.train) for system in (best.joint, best.single)]
+    cells = [cell for system in (best.joint, best.single) if (cell := study.cell(system, best.single.train)) is not None]
     reached, alone = score(cells[0], study.settings), score(cells[1], study.settings)
     row |= {name: reached[name] for name in ("n", "accuracy", "low", "high")}
     return row | {f"single_{name}": alone[name] for name in ("accuracy", "low", "high")} | {"cells": cells}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,10 +37,17 @@ def regimes(tables: Tables, look: Look) -> Drawn:
             chosen = rows[rows["regime"] == name].set_index("language").reindex(order).dropna(subset=["accuracy"])
             x = np.array([order.index(code) for code in chosen.index]) + (place - (len(names) - 1) / 2) * 0.72 / len(names)
             colour, marker = look.colours[place % len(look.colours)], MARKERS[place % len(MARKERS)]
-            bars = {"fmt": "none", "color": colour, "ecolor": colour, "elinewidth": 1.3, "capsize": 2, "zorder": 4}
+            bars: dict[str, Any] = {
+                "fmt": "none",
+                "color": colour,
+                "ecolor": colour,
+                "elinewidth": 1.3,
+                "capsize": 2,
+                "zorder": 4,
+            }
             axis.errorbar(x, 100 * chosen["accuracy"], yerr=errors(chosen), **bars)
             evident = (chosen["verdict"] == ABOVE).to_numpy()
-            style = {
+            style: dict[str, Any] = {
                 "color": colour,
                 "linestyle": "none",
                 "marker": marker,
@@ -67,7 +75,7 @@ def _family_borders(axis: Axes, order: list[str], look: Look) -> None:
         if start:
             axis.axvline(start - 0.5, color="#bbbbbb", linewidth=0.7, zorder=0)
         several = end - start > 1
-        placed = {"rotation": 0, "ha": "center"} if several else {"rotation": 30, "ha": "left"}
+        placed: dict[str, Any] = {"rotation": 0, "ha": "center"} if several else {"rotation": 30, "ha": "left"}
         middle = (start + end - 1) / 2
         axis.text(
             middle, 1.01, look.family(order[start]), transform=axis.get_xaxis_transform(), fontsize=7.5, color="#333333", **placed
@@ -129,7 +137,11 @@ def _against(measure: str, label: str, tables: Tables, look: Look) -> Drawn:
         chance(axis, rows)
         axis.errorbar(rows[measure], 100 * rows["accuracy"], yerr=errors(rows), fmt="none", ecolor="#777777", elinewidth=1)
         for place, (script, some) in enumerate(_scripts(rows, look)):
-            style = {"color": look.colours[place % len(look.colours)], "marker": MARKERS[place % len(MARKERS)], "label": script}
+            style: dict[str, Any] = {
+                "color": look.colours[place % len(look.colours)],
+                "marker": MARKERS[place % len(MARKERS)],
+                "label": script,
+            }
             axis.plot(some[measure], 100 * some["accuracy"], linestyle="none", markeredgecolor="#222222", **style)
         axis.set(xscale="log", xlabel=f"{label} (logarithmic)", ylabel="zero-shot accuracy (%)")
         low, high = 0.9 * rows[measure].min(), 1.1 * rows[measure].max()
@@ -137,7 +149,7 @@ def _against(measure: str, label: str, tables: Tables, look: Look) -> Drawn:
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.minorticks_off()
         axis.margins(x=0.1, y=0.12)
-        label_points(axis, rows[measure], 100 * rows["accuracy"], [look.name(code) for code in rows["language"]])
+        label_points(figure, axis, rows[measure], 100 * rows["accuracy"], [look.name(code) for code in rows["language"]])
         axis.set_title(f"{group.name + ': ' if len(axes) > 1 else ''}{_rho(rows_of(correlation, group), measure, look)}")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure, table[columns]
@@ -202,7 +214,10 @@ def finetuning(tables: Tables, look: Look) -> Drawn:
         for place, (group, (variant, train, seed), run) in enumerate(runs):
             name = f"{variant} {train}" if train != look.source else variant
             name += f", seed {seed}" if rows["seed"].nunique() > 1 else ""
-            line = {"color": look.colours[place % len(look.colours)], "linestyle": LINES[place // len(look.colours) % len(LINES)]}
+            line: dict[str, Any] = {
+                "color": look.colours[place % len(look.colours)],
+                "linestyle": LINES[place // len(look.colours) % len(LINES)],
+            }
             smooth = run["loss"].rolling(max(1, len(run) // 40), min_periods=1).mean()
             axis.plot(run["examples"], smooth, linewidth=1.1, label=f"{group} {name}" if several else name, **line)
         axis.axhline(np.log(3), color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="three labels alike: ln 3")

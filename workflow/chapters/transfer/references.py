@@ -33,10 +33,10 @@ def per_language(study: Study) -> pd.DataFrame:
     for group in study.groups():
         rows, gains = [], []
         for language in study.languages:
-            system, english = study.stands_for(group, language), study.zero_shot(group)
-            cell, start = study.cell(system, language), study.cell(english, language)
+            cell = study.cell(study.stands_for(group, language), language)
+            start = study.cell(study.zero_shot(group), language)
             if language != study.source and cell is not None and start is not None:
-                rows.append(facts(system, cell) | {"language": language, "cell": cell, "start": start})
+                rows.append(facts(cell.system, cell) | {"language": language, "cell": cell, "start": start})
         for row in rows:
             gains.append(_fill(study, row, len(rows)))
         judge(rows, study.settings)

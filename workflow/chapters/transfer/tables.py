@@ -90,7 +90,7 @@ def zero_shot(study: Study) -> pd.DataFrame:
         rows = []
         for language in study.languages:
             system = study.zero_shot(group)
-            if (cell := study.cell(system, language)) is None:
+            if system is None or (cell := study.cell(system, language)) is None:
                 continue
             row = facts(system, cell) | {"language": language} | score(cell, study.settings)
             row["tokenizer"] = study.tokenizer_of(group.model)
@@ -168,7 +168,7 @@ def _fill_regime(study: Study, group: Group, regime: str, row: dict[str, Any], c
         row |= compare(cell, baseline, study.settings, comparisons)
     if regime == ZERO_SHOT:
         reference = published.zero_shot(study.published, language)["published"]
-        theirs = published.expected_english(study.published)[3]
+        theirs: int | None = published.expected_english(study.published)[3]
     elif regime == OWN:
         reference, theirs = published.own_model(study.published, language)
     else:
@@ -181,11 +181,11 @@ def transfer_matrix(study: Study) -> pd.DataFrame:
     """Trained on by tested on: the model that stands for each training text, and the pretrained model as it is."""
     rows = []
     for model in study.models():
-        systems = [study.as_it_is(model)]
+        found = [study.as_it_is(model)]
         for group in (group for group in study.groups() if group.model == model):
             trains = sorted({system.train for system in study.systems("full", group)}, key=lambda name: _order(study, name))
-            systems += [study.stands_for(group, train) for train in trains]
-        for system in systems:
+            found += [study.stands_for(group, train) for train in trains]
+        for system in filter(None, found):
             family = []
             for language in study.languages:
                 if (cell := study.cell(system, language)) is not None:
@@ -227,8 +227,11 @@ def one_or_many(study: Study) -> pd.DataFrame:
     for group in study.groups():
         among = study.joint_systems(group)
         for joint in among:
-            single = {language: study.stands_for(group, language) for language in study.trained_on(joint.train)}
-            single = {language: system for language, system in single.items() if system and study.cell(system, language)}
+            single = {
+                language: system
+                for language in study.trained_on(joint.train)
+                if (system := study.stands_for(group, language)) and study.cell(system, language)
+            }
             if single and study.record(joint) and all(study.record(system) for system in single.values()):
                 for approach, systems in (("one model", dict.fromkeys(single, joint)), ("many models", single)):
                     named = group._asdict() | {"regime": study.joint_name(joint, among), "approach": approach}
@@ -317,8 +320,9 @@ def selection(study: TransferStudy) -> pd.DataFrame:
         *("language", "dev_accuracy", "low", "high", "p_holm", "tokens_per_word", "token_premium"),
         *("tier", "selected", "listed", "reason"),
     ]
-    rows = proposal["languages"] if proposal else []
-    return frame((row | {"listed": row["language"] in proposal["listed"]} for row in rows), columns)
+    if proposal is None:
+        return frame([], columns)
+    return frame((row | {"listed": row["language"] in proposal["listed"]} for row in proposal["languages"]), columns)
 
 
 def parity(study: TransferStudy) -> pd.DataFrame:
