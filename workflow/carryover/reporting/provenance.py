@@ -60,17 +60,26 @@ def planned_table(plan: pd.DataFrame, jobs: pd.DataFrame, training: Iterable[Pat
     return table.assign(ratio=table["seconds"] / table["estimated_seconds"].where(table["estimated_seconds"] > 0))
 
 
+def planned_against_spent(planned: pd.DataFrame) -> tuple[int, float, float]:
+    """Of the jobs that have an estimate above 0 and have run: how many they are, the seconds that the plan predicted for them
+    together, and the seconds that they took. planned: as of `planned_table`."""
+    if planned.empty:
+        return 0, 0.0, 0.0
+    known = planned[(planned["estimated_seconds"] > 0) & planned["seconds"].notna()]
+    return len(known), float(known["estimated_seconds"].sum()), float(known["seconds"].sum())
+
+
 def job_sentences(tables: Mapping[str, pd.DataFrame], words: Words) -> list[str]:
     """How many jobs there were, what they took, and what the plan had predicted."""
     jobs, planned = tables["jobs"], tables["planned"]
     on_gpu = jobs[jobs["device"].astype(str).str.startswith("cuda")]
     share = f"{duration(on_gpu['seconds'].sum())} of it on a GPU" if len(on_gpu) else "none of it on a GPU"
     said = [f"{len(jobs)} jobs took {duration(jobs['seconds'].sum())} together, {share}."]
-    known = planned.dropna(subset=["estimated_seconds", "seconds"]) if len(planned) else planned
-    if len(known):
+    count, estimated, spent = planned_against_spent(planned)
+    if count:
         said.append(
-            f"The plan predicted {duration(known['estimated_seconds'].sum())} for the {len(known)} jobs that it has an estimate "
-            f"for, which took {duration(known['seconds'].sum())}."
+            f"The plan predicted {duration(estimated)} for the {count} jobs that it has an estimate for, which took "
+            f"{duration(spent)}, {spent / estimated:.2f} times as long."
         )
     return said
 
