@@ -164,7 +164,7 @@ def test_the_plan_is_shown_with_what_jobs_spent(study, report, tmp_path):
     (other / "blast_radius.csv").write_text("leaf,tables,report\nreport.digits,,1\ntables.resamples,1,1\n", encoding="utf-8")
     changed = make_report(other)
     # What the job without provenance took is not known.
-    assert "The plan predicted 62\N{NO-BREAK SPACE}s for the 1 jobs" in changed
+    assert "The plan predicted 62\N{NO-BREAK SPACE}s for the 1 jobs" in changed and "0.50 times as long" in changed
     assert "0.500" in re.search(r'<details id="table-report-planned".*?</details>', changed, re.DOTALL)[0]  # 31 s of 62 s
     matrix = re.search(r'<details id="table-report-blast_radius".*?</details>', changed, re.DOTALL)[0]
     assert matrix.count("\N{BLACK CIRCLE}") == 3
