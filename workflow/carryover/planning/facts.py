@@ -74,16 +74,21 @@ def facts_of(config: Mapping[str, Any]) -> ModelFacts:
         raise BadInput(f"a config of model_type {architecture} without {error.args[0]}") from None
 
 
-def _gpt2(config: Mapping[str, Any]) -> ModelFacts:
-    width, heads = config.get("n_embd", 768), config.get("n_head", 12)
-    inner, layers = config.get("n_inner") or 4 * width, config.get("n_layer", 12)
-    vocabulary, positions = config.get("vocab_size", 50257), config.get("n_positions", 1024)
-    tied = config.get("tie_word_embeddings", True)
-    block = 4 * width**2 + 2 * width * inner + 9 * width + inner
+def _plain(
+    architecture: str,
+    words: tuple[int, int | None],
+    shape: tuple[int, int, int, int],
+    tied: bool,
+    ends: tuple[int, ...],
+    parameters: int,
+) -> ModelFacts:
+    """Blocks without a gate, of which each head has keys and values of its own. words: the vocabulary and the context; shape:
+    width, layers, heads, and the width inside the feed-forward network."""
+    width, layers, heads, inner = shape
     return ModelFacts(
-        architecture="gpt2",
-        vocabulary=vocabulary,
-        context=positions,
+        architecture=architecture,
+        vocabulary=words[0],
+        context=words[1],
         width=width,
         layers=layers,
         heads=heads,
@@ -92,9 +97,19 @@ def _gpt2(config: Mapping[str, Any]) -> ModelFacts:
         feed_forward=inner,
         gated=False,
         tied=tied,
-        end_tokens=_ends(config, 50256),
-        parameters=layers * block + ((1 if tied else 2) * vocabulary + positions) * width + 2 * width,
+        end_tokens=ends,
+        parameters=parameters,
     )
+
+
+def _gpt2(config: Mapping[str, Any]) -> ModelFacts:
+    width, heads = config.get("n_embd", 768), config.get("n_head", 12)
+    inner, layers = config.get("n_inner") or 4 * width, config.get("n_layer", 12)
+    vocabulary, positions = config.get("vocab_size", 50257), config.get("n_positions", 1024)
+    tied = config.get("tie_word_embeddings", True)
+    block = 4 * width**2 + 2 * width * inner + 9 * width + inner
+    parameters = layers * block + ((1 if tied else 2) * vocabulary + positions) * width + 2 * width
+    return _plain("gpt2", (vocabulary, positions), (width, layers, heads, inner), tied, _ends(config, 50256), parameters)
 
 
 def _llama(
@@ -140,21 +155,9 @@ def _gpt_neox(config: Mapping[str, Any]) -> ModelFacts:
     inner, tied = config["intermediate_size"], config.get("tie_word_embeddings", False)
     attention = 4 * width**2 + config.get("attention_bias", True) * 4 * width
     block = attention + 2 * width * inner + inner + width + 4 * width
-    return ModelFacts(
-        architecture="gpt_neox",
-        vocabulary=config["vocab_size"],
-        context=config["max_position_embeddings"],
-        width=width,
-        layers=layers,
-        heads=heads,
-        kv_heads=heads,
-        head_width=width // heads,
-        feed_forward=inner,
-        gated=False,
-        tied=tied,
-        end_tokens=_ends(config, 2),
-        parameters=layers * block + (1 if tied else 2) * config["vocab_size"] * width + 2 * width,
-    )
+    parameters = layers * block + (1 if tied else 2) * config["vocab_size"] * width + 2 * width
+    words = config["vocab_size"], config["max_position_embeddings"]
+    return _plain("gpt_neox", words, (width, layers, heads, inner), tied, _ends(config, 2), parameters)
 
 
 def _bloom(config: Mapping[str, Any]) -> ModelFacts:
@@ -164,21 +167,9 @@ def _bloom(config: Mapping[str, Any]) -> ModelFacts:
     tied = config.get("tie_word_embeddings", True)
     block = 12 * width**2 + 13 * width
     embeddings = (1 if tied else 2) * config["vocab_size"] * width
-    return ModelFacts(
-        architecture="bloom",
-        vocabulary=config["vocab_size"],
-        context=None,  # its biases of distances have no end
-        width=width,
-        layers=layers,
-        heads=heads,
-        kv_heads=heads,
-        head_width=width // heads,
-        feed_forward=4 * width,
-        gated=False,
-        tied=tied,
-        end_tokens=_ends(config, 2),
-        parameters=layers * block + embeddings + 4 * width,
-    )
+    parameters = layers * block + embeddings + 4 * width
+    words = config["vocab_size"], None  # its biases of distances have no end
+    return _plain("bloom", words, (width, layers, heads, 4 * width), tied, _ends(config, 2), parameters)
 
 
 def _ends(config: Mapping[str, Any], otherwise: int | None) -> tuple[int, ...]:
