@@ -96,4 +96,4 @@ def test_the_defaults_are_transformers():
 def test_facts_need_no_torch():
     tree = ast.parse(Path(facts.__file__).read_text(encoding="utf-8"))
     imported = {node.module.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    assert imported <= {"__future__", "collections", "dataclasses", "typing", "carryover"}
+    assert imported <= {"__future__", "collections", "dataclasses", "pathlib", "typing", "carryover"}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from carryover.planning.facts import stored_config
 from carryover.runtime.errors import BadInput
 
 
@@ -52,12 +52,7 @@ def stored_name(name: str) -> tuple[str, bool]:
 def read_config(directory: Path, dropout: float | None = None) -> GPT2Config:
     """The shape in `config.json`. Raises BadInput for another architecture or a variant of GPT-2 not built here."""
     path = directory / "config.json"
-    try:
-        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{directory}: no config.json; a model is a Hugging Face directory") from None
-    except ValueError as error:
-        raise BadInput(f"{path}: not JSON ({error})") from error
+    stored = stored_config(directory)
     required = {
         "model_type": "gpt2",
         "activation_function": "gelu_new",

@@ -8,7 +8,6 @@ interface, and only warns), batches are padded.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,7 +31,7 @@ from carryover.models.interface import LanguageModel, Watch
 from carryover.models.linear import plain, without_parts
 from carryover.models.losses import tied_cross_entropy
 from carryover.models.packing import Layout, Packed, pack
-from carryover.planning.facts import facts_of
+from carryover.planning.facts import facts_of, stored_config
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
 
@@ -307,12 +306,7 @@ def load(directory: str | Path, dropout: float | None = None) -> HuggingFaceMode
 def read_config(directory: Path) -> dict[str, Any]:
     """The `config.json` of a model that may be loaded. Raises BadInput for what was not tried with packed batches."""
     path = directory / "config.json"
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{directory}: no config.json; a model is a Hugging Face directory") from None
-    except ValueError as error:
-        raise BadInput(f"{path}: not JSON ({error})") from error
+    config = stored_config(directory)
     try:
         facts = facts_of(config)
     except BadInput as error:

@@ -5,8 +5,10 @@ One function an architecture. One that is not here is refused: nobody has counte
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from carryover.runtime.errors import BadInput
@@ -61,6 +63,18 @@ class ModelFacts:
         last = 2 * 2 * self.width * self.kv_heads * self.head_width  # keys and values
         asked = products - last + 4 * heads * length
         return tokens * ((self.layers - 1) * block + last) + answers * (asked + project)
+
+
+def stored_config(directory: Path) -> dict[str, Any]:
+    """The `config.json` of a model's directory. Raises BadInput where there is none, or it is not JSON."""
+    path = directory / "config.json"
+    try:
+        stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{directory}: no config.json; a model is a Hugging Face directory") from None
+    except ValueError as error:
+        raise BadInput(f"{path}: not JSON ({error})") from error
+    return stored
 
 
 def facts_of(config: Mapping[str, Any]) -> ModelFacts:
