@@ -53,8 +53,8 @@ def check_precision(precision: str, device: torch.device) -> None:
     if not has_bf16(described):
         name = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)
         raise BadInput(
-            f"precision bf16: this processor ({name[1].strip() if name else 'unknown'}) has neither avx512_bf16 nor amx_bf16 among "
-            "its flags and would emulate it, slower than fp32; set precision: fp32 in the config, or run where there is a GPU"
+            f"precision bf16: this processor ({name[1].strip() if name else 'unknown'}) has neither avx512_bf16 nor amx_bf16 "
+            "among its flags and would emulate it, slower than fp32; set precision: fp32 in the config, or run where there is a GPU"
         )
 
 
