@@ -86,12 +86,14 @@ def test_the_sentence_follows_the_test(made):
     said = " ".join(sentences.script(made, WORDS))
     assert "The same text in Latin letters beats its own script in Arabic (+" in said
     assert "The same text in Greek letters falls behind its own script in English (" in said
-    assert "no evidence of a difference between the same text in Latin letters and its own script in Thai" in said
-    assert "In Thai neither is above chance" in said
+    assert "In Thai neither the same text in Latin letters nor its own script is above chance" in said
+    assert "no evidence of a difference" not in said  # of which nothing could have been seen
     assert "Latin letters take the token premium from 3.79 to 2.50 in Arabic." in said
+    assert list(made["script"]["view"]) == ["latin", "latin", "greek"] and made["script"].columns.is_unique
     turned = made["script"].assign(finding=NO_DIFFERENCE, verdict=ABOVE)
     said = " ".join(sentences.script(made | {"script": turned}, WORDS))
     assert "beats" not in said and "behind" not in said and "neither" not in said
+    assert "no evidence of a difference between the same text in Latin letters and its own script in Arabic and Thai" in said
 
 
 def test_the_page_shows_it_only_where_a_study_has_it(study, made):

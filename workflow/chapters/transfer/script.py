@@ -10,6 +10,7 @@ from carryover.analysis import statistics
 from carryover.analysis.comparison import PAIRED, difference, judge, judge_differences, score
 from carryover.analysis.study import Study
 from carryover.data.fertility import text_in
+from carryover.data.transliteration import LATIN
 from carryover.metrics import accuracy
 from carryover.planning.paths import System
 from chapters.transfer.tables import RUN, SCORE, facts, frame
@@ -27,7 +28,7 @@ def script(study: Study) -> pd.DataFrame:
     table = []
     for system in study.systems():
         rows, originals = [], []
-        for view, languages in study.config["other_scripts"].items():
+        for view, languages in sorted(study.config["other_scripts"].items(), key=lambda asked: asked[0] != LATIN):
             for language in (language for language in study.languages if language in languages):
                 cell, own = study.cell(system, language, view=view), study.cell(system, language)
                 if cell is not None and own is not None:
@@ -45,7 +46,7 @@ def script(study: Study) -> pd.DataFrame:
     premiums = [f"{name}_premium{end}" for name in ("original", "script") for end in ENDS]
     return frame(
         table,
-        [*RUN, "task", "tokenizer", "seeds", "language", "view", "original", "original_verdict", *SCORE, *TESTED, *premiums],
+        [*RUN, "tokenizer", "seeds", "language", "view", "original", "original_verdict", *SCORE, *TESTED, *premiums],
     )
 
 

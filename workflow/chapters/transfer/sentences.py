@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from carryover.analysis.claims import CONTRADICTED, SUPPORTED, UNDECIDED
-from carryover.analysis.comparison import ABOVE, NO_EVIDENCE
+from carryover.analysis.comparison import ABOVE, NO_DIFFERENCE, NO_EVIDENCE
 from carryover.analysis.study import JOINT, OWN, ZERO_SHOT
 from carryover.reporting.formatting import SPACE, Words, listing, number_of, p_value, signed, whole
 from carryover.reporting.phrases import Row, Tables, capital, changes, constants, rho, rows, verdict
@@ -210,9 +210,15 @@ def script(tables: Tables, words: Words) -> list[str]:
     said = []
     for view, found in tables["script"].groupby("view", sort=False):
         those, letters = found.to_dict("records"), f"the same text in {capital(view)} letters"
-        said += changes(letters, "its own script", those, words)
-        if silent := [row["language"] for row in those if {row["verdict"], row["original_verdict"]}.isdisjoint({ABOVE})]:
-            said.append(f"In {words.languages(silent)} neither is above chance, so that script has nothing to cost there.")
+        silent = [
+            row for row in those if row["finding"] == NO_DIFFERENCE and ABOVE not in (row["verdict"], row["original_verdict"])
+        ]
+        said += changes(letters, "its own script", [row for row in those if row not in silent], words)
+        if silent:
+            codes = words.languages([row["language"] for row in silent])
+            said.append(
+                f"In {codes} neither {letters} nor its own script is above chance: what script costs cannot be seen there."
+            )
         if lengths := [row for row in those if pd.notna(row["script_premium"])]:
             told = [
                 f"{row['original_premium']:.2f} to {row['script_premium']:.2f} in {words.language(row['language'])}"
