@@ -23,7 +23,7 @@ LATIN = "latin"
 def in_script(texts: Iterable[str], script: str, language: str) -> list[str]:
     """The texts in a script: `latin`, or a column of letters.csv. language: its ISO 639-3 code, by which uroman has its rules.
 
-    Each distinct text is done once: three rows share a premise, and uroman does a hundred sentences or two a second.
+    Each distinct text is done once: three rows share a premise, and uroman does some three hundred sentences a second.
     """
     texts = list(texts)
     if script == LATIN:
