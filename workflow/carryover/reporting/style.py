@@ -18,10 +18,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib.text import Text
 
 matplotlib.use("svg")
