@@ -54,7 +54,7 @@ def check_precision(precision: str, device: torch.device) -> None:
         name = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)
         raise BadInput(
             f"precision bf16: this processor ({name[1].strip() if name else 'unknown'}) has neither avx512_bf16 nor amx_bf16 "
-            "among its flags and would emulate it, slower than fp32; set precision: fp32 in the config, or run where there is a GPU"
+            "among its flags and would emulate it, slower than fp32; set precision: fp32, or run where there is a GPU"
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from carryover.reporting.formatting import Words, listing, number_of, p_value, signed
@@ -51,7 +53,7 @@ def predicted(tables: Tables, words: Words) -> list[str]:
     ]
 
 
-def _named(row: dict[str, object], value: str, p: str) -> str:
+def _named(row: dict[str, Any], value: str, p: str) -> str:
     where = "" if row["predictor"] in OUTSIDE else f" of the model {'as it is' if row['state'] == AS_IT_IS else TUNED}"
     return f"{PREDICTORS[str(row['predictor'])]}{where} ({signed(f'ρ {row[value]:.2f}')}, {p_value(row[p])})"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from carryover.reporting.formatting import MINUS
 from carryover.reporting.label_placement import label_points
@@ -67,7 +68,7 @@ def _by_layer(table: pd.DataFrame, measures: Mapping[str, str], below: str, look
             mean = rows.groupby("layer")["null"].mean()
             axis.plot(mean.index, mean, color="#333333", linewidth=1, linestyle=(0, (4, 3)), label="shuffled pairs")
         axis.set(xlabel=below, ylabel=measures[measure], title=f"{model}, {state}")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
     return figure, table[columns]
 
@@ -89,7 +90,7 @@ def predictors(tables: Tables, look: Look) -> Drawn:
     figure, axes = panels(len(shown), 2.6, columns=3)
     for axis, (model, name, rows) in zip(axes, shown, strict=True):
         axis.errorbar(rows[name], 100 * rows["accuracy"], yerr=errors(rows), fmt="o", color=look.colours[0], elinewidth=0.8)
-        label_points(axis, rows[name], 100 * rows["accuracy"], list(rows["language"]))
+        label_points(figure, axis, rows[name], 100 * rows["accuracy"], list(rows["language"]))
         found = correlations[(correlations["model"] == model) & (correlations["predictor"] == name)]
         found = found[(found["state"] == TUNED) | ~(found["state"] == TUNED).any()].dropna(subset=["rho"])
         said = f"ρ {found['rho'].iloc[0]:.2f}, n {found['n'].iloc[0]}".replace("-", MINUS) if len(found) else "too few languages"

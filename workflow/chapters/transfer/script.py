@@ -39,7 +39,8 @@ def script(study: Study) -> pd.DataFrame:
         for family in (rows, originals):
             judge(family, study.settings)
         for row, original in zip(rows, originals, strict=True):
-            row |= difference(*row.pop("cells"), accuracy, study.settings, len(rows))
+            cell, own = row.pop("cells")
+            row |= difference(cell, own, accuracy, study.settings, len(rows))
             row |= {"original": original["accuracy"], "original_verdict": original["verdict"]}
         judge_differences(rows, study.settings, PAIRED)
         table += rows
