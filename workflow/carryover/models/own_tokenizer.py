@@ -1,7 +1,7 @@
 """The tokeniser that a model from elsewhere brings, as transformers uses it: `tokenizer.json` then says all of it.
 
-Whether text begins with a token of its own may stand in `tokenizer_config.json` alone, which the library of tokenisers does not
-read.
+The class that `tokenizer_config.json` names may build another pipeline than the file holds, beginning-of-text token included, and
+the library of tokenisers reads the file alone.
 """
 
 from __future__ import annotations
