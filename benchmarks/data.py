@@ -59,7 +59,7 @@ def test_sets(source: Source) -> list[XNLIDataset]:
 
 def prompts(archive: Path, split: str, language: str, made: Tokenizer) -> XNLIDataset:
     """The prompts of one split and language, with the published study's template."""
-    table, _ = xnli.read_split(archive, split, language)
+    table, _ = xnli.read_split(archive, split, language, nli.LABELS)
     return nli.encode(table, made, {"template": TEMPLATE, "labels": LABELS}, 1024)[0]
 
 

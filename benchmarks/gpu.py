@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import data, hugging_face, ours, plain
+from benchmarks import data, hugging_face, ours, plain, smollm2
 from benchmarks.cpu import RECIPE, model_of
 from benchmarks.data import Source
 from benchmarks.timing import HEADER, Check
@@ -129,6 +129,8 @@ def main() -> int:
             for check in finetuning(source, config, batch_size):
                 print(check.line(), flush=True)
         for check in prediction(data.test_sets(source), model_of(config, 0.1).cuda()):
+            print(check.line(), flush=True)
+        for check in smollm2.on_gpu(source, smollm2.Size(premises=len(source.test), steps=STEPS)):
             print(check.line(), flush=True)
     return 0
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from carryover.answers import choice
 from carryover.data.prompts import XNLIDataset
-from carryover.models.gpt2 import GPT2Model
+from carryover.models.interface import LanguageModel
 from carryover.training.checkpoints import Checkpoints
 from carryover.training.loop import Recipe, epoch_order, train
 from carryover.training.pretraining import TextDataset, next_token_loss
@@ -23,7 +23,7 @@ def batches(rows: int, recipe: Recipe, updates: int) -> list[np.ndarray]:
 
 
 def _train(
-    model: GPT2Model, rows: int, loss_of: Callable, recipe: Recipe, updates: int, on_step: Callable[[Tensor], None]
+    model: LanguageModel, rows: int, loss_of: Callable, recipe: Recipe, updates: int, on_step: Callable[[Tensor], None]
 ) -> None:
     """`on_step` gets the loss of each update once the update is over, which is when the next one asks for its loss."""
     losses: list[Tensor] = []
@@ -37,12 +37,12 @@ def _train(
     train(model, rows, watched, dict, dataclasses.replace(recipe, max_updates=updates + 1), 0, Checkpoints(None))
 
 
-def finetune(model: GPT2Model, data: XNLIDataset, recipe: Recipe, updates: int, on_step: Callable[[Tensor], None]) -> None:
+def finetune(model: LanguageModel, data: XNLIDataset, recipe: Recipe, updates: int, on_step: Callable[[Tensor], None]) -> None:
     """The first updates of fine-tuning."""
     _train(model, len(data), lambda rows: choice.loss(model, data, rows), recipe, updates, on_step)
 
 
-def pretrain(model: GPT2Model, data: TextDataset, recipe: Recipe, updates: int, on_step: Callable[[Tensor], None]) -> None:
+def pretrain(model: LanguageModel, data: TextDataset, recipe: Recipe, updates: int, on_step: Callable[[Tensor], None]) -> None:
     """The first updates of pretraining."""
     _train(model, len(data), lambda rows: next_token_loss(model, [data.lines[row] for row in rows]), recipe, updates, on_step)
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 Clocked = Callable[[], Sequence[float]]  # one turn: the seconds of each unit of work in it
@@ -89,6 +90,22 @@ def medians(contestants: dict[str, Clocked], rounds: int) -> dict[str, float]:
         for name, turn in contestants.items():
             seconds[name] += turn()
     return {name: statistics.median(theirs) for name, theirs in seconds.items()}
+
+
+def ratios(work: str, contestants: dict[str, Clocked], rounds: int, bounds: dict, judged: bool) -> list[Check]:
+    """Our time, and the others' over ours. Only judged ones are held to their floors."""
+    times = medians(contestants, rounds)
+    checks = [Check(f"{work}: ours", 1e3 * times["ours"], "ms")]
+    for name, (floor, goal) in bounds.items():
+        held = {"floor": floor, "goal": goal} if judged else {}
+        checks.append(Check(f"{work}: {name}, over ours", times[name] / times["ours"], "x", **held))
+    return checks
+
+
+def equal_losses(work: str, mine: Stopwatch, others: Stopwatch) -> Check:
+    """The largest difference of the losses, step by step."""
+    difference = np.abs(np.subtract(mine.losses, others.losses)).max()
+    return Check(f"  largest difference of a loss in {len(mine.losses)} steps of {work}", float(difference), "nats", most=1e-5)
 
 
 def verdict(checks: Sequence[Check]) -> tuple[str, int]:

@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from benchmarks import cpu, data, gpu, hugging_face, ours, plain
+from benchmarks import cpu, data, gpu, hugging_face, ours, plain, smollm2
 from benchmarks.data import Source
 from benchmarks.timing import Check, Stopwatch, medians, verdict
 
@@ -22,6 +22,14 @@ TINY = cpu.Size(
     pretraining_steps=3,
     equal_steps=4,
     growing=(60, 120),
+    smollm2=smollm2.Size(
+        shape=smollm2.SHAPE
+        | {"vocab_size": 200, "hidden_size": 36, "intermediate_size": 56, "num_hidden_layers": 2, "max_position_embeddings": 64},
+        premises=4,
+        rounds=1,
+        steps=3,
+        equal_steps=3,
+    ),
 )
 
 
@@ -38,7 +46,7 @@ def test_everything_is_measured_and_equal(source, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines() == [check.line() for check in checks]
     assert all(np.isfinite(check.value) and check.value >= 0 for check in checks)
     bounded = {check.name: check for check in checks if check.floor or check.most}
-    assert len([name for name in bounded if "over ours" in name]) == 7  # the floors of the table
+    assert len([name for name in bounded if "over ours" in name]) == 10  # the floors of the table
     for name, check in bounded.items():
         if "difference" in name:
             assert check.met, check.line()
@@ -53,6 +61,19 @@ def test_the_plain_model_is_ours(make_model, make_prompts):
 def test_hugging_face_answers_as_we_do(make_model, make_prompts):
     model, prompts = make_model(), make_prompts(12)
     assert np.array_equal(hugging_face.evaluate(hugging_face.twin(model), prompts), score(model, prompts, "fp32").greedy)
+
+
+def test_the_embedded_corpus_is_read_as_its_jobs_read_it(tmp_path, monkeypatch):
+    monkeypatch.delenv(data.MIRROR, raising=False)
+    (source,) = data.sources(tmp_path)
+    assert (len(source.test), len(np.unique(source.test.clusters))) == (906, 302)
+    assert len(source.train) == 10_530 and set(source.test.targets) == {0, 1, 2}
+
+
+def test_prompts_of_a_larger_vocabulary_keep_their_shape(make_prompts):
+    prompts = make_prompts(6, vocabulary=90)
+    cut = smollm2.within(prompts, 50)
+    assert cut.ids.max() == cut.candidates.max() == 49 and np.array_equal(cut.lengths, prompts.lengths)
 
 
 def test_all_train_on_the_same_batches(make_model, make_prompts, make_recipe):
@@ -107,6 +128,16 @@ def test_flops_by_formula_are_those_of_the_methods():
     assert flops == pytest.approx(25e9, rel=0.03)
     two = 3 * gpu.forward_flops(GPT2Config(), np.array([53, 53]), 2)
     assert two == pytest.approx(2 * flops)
+
+
+def test_what_a_gpu_measures_of_smollm2_runs_here_too(source, monkeypatch):
+    """On the processor, in emulated bf16: that the calls fit together."""
+    monkeypatch.setattr(torch.nn.Module, "cuda", lambda module: module)
+    monkeypatch.setitem(hugging_face.BATCH, "cuda", 8)
+    checks = smollm2.on_gpu(source, TINY.smollm2)
+    names = [check.name.rsplit(": ", 1)[1] for check in checks]
+    assert names == ["ours", "sorted padded batches, over ours", "ours", "padded loop, over ours"]
+    assert all(check.value > 0 and check.floor is None for check in checks)
 
 
 def test_gpu_benchmark_says_when_there_is_none(capsys, monkeypatch):

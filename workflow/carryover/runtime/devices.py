@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import os
 import re
-from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -47,15 +46,24 @@ def check_precision(precision: str, device: torch.device) -> None:
     """Raises BadInput for bf16 on a processor that would only emulate it, at a fifth of its speed in fp32."""
     if precision != "bf16" or device.type != "cpu":
         return
-    described = ""
-    with suppress(OSError):
-        described = PROCESSOR.read_text(encoding="utf-8", errors="replace")
-    if not has_bf16(described):
-        name = re.search(r"^model name\s*:\s*(.+)$", described, re.MULTILINE)
+    if not has_bf16(described := _described()):
         raise BadInput(
-            f"precision bf16: this processor ({name[1].strip() if name else 'unknown'}) has neither avx512_bf16 nor amx_bf16 "
-            "among its flags and would emulate it, slower than fp32; set precision: fp32, or run where there is a GPU"
+            f"precision bf16: this processor ({processor(described)}) has neither avx512_bf16 nor amx_bf16 among its flags and "
+            "would emulate it, slower than fp32; set precision: fp32 in the config, or run where there is a GPU"
         )
+
+
+def processor(described: str | None = None) -> str:
+    """What kind of processor this is, as Linux names it."""
+    name = re.search(r"^model name\s*:\s*(.+)$", _described() if described is None else described, re.MULTILINE)
+    return name[1].strip() if name else "unknown"
+
+
+def _described() -> str:
+    try:
+        return PROCESSOR.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def has_bf16(described: str) -> bool:
