@@ -33,6 +33,7 @@ SCHEMA = {
         },
         "script": {"x-names": [{"file": "data/languages.csv", "column": "script"}], "x-hint": "a script of the table"},
         "low": {"x-at-most": "high"},
+        "files": {"additionalProperties": {"x-one-of": ["url", "package"], "properties": {"url": {}, "package": {}}}},
         "heads": {"x-divides": "width"},
     },
 }
@@ -90,3 +91,21 @@ def test_what_holds_is_taken():
 def test_what_does_not_hold_is_refused_with_its_place(change, told):
     with pytest.raises(BadInput, match=f"^config: {told}"):
         check_references({**GOOD, **change}, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("entry", "fits"),
+    [
+        ({"url": "a", "package": None}, True),
+        ({"url": None, "package": {}}, True),
+        ({"url": "a", "package": {}}, False),
+        ({}, False),
+    ],
+)
+def test_exactly_one_of_two_keys_is_given(entry, fits):
+    config = {**GOOD, "files": {"one": entry}}
+    if fits:
+        check_references(config, SCHEMA)
+    else:
+        with pytest.raises(BadInput, match=r"config: files\.one: needs one of url and package, and not both"):
+            check_references(config, SCHEMA)

@@ -258,3 +258,28 @@ def test_likelihoods_are_of_models_in_every_language_and_of_runs_in_the_source_l
 
 def test_the_text_of_a_task_is_its_first_field():
     assert (runs.text_of("nli"), runs.text_of("tagging")) == ("premise", "words")
+
+
+def test_a_run_is_asked_the_languages_of_its_entry(config):
+    language = config["languages"][1]
+    entry = {"variant": "baseline", "train": "en", "model": None, "task": None}
+    config["finetune"]["runs"] = [{**entry, "seeds": [0]}, {**entry, "seeds": [7], "asked": [language, "en"]}]
+    asked = {name: languages for (name, _, view), languages in runs.predictions(config).items() if view == "full"}
+    assert asked[next(name for name in asked if name.endswith("/seed0") and "/en/" in name)] == config["languages"]
+    assert asked[next(name for name in asked if name.endswith("/seed7"))] == ["en", language]  # in the order of the config
+    assert [run.seed for run in runs.primary_source_runs(config)] == [0]  # selection needs every language
+    config["finetune"]["runs"].append({**entry, "seeds": [7], "asked": None})
+    assert {run.asked for run in runs.trained_runs(config)} == {None}
+
+
+def test_a_model_that_brings_its_tokeniser_needs_no_other(config):
+    config["models"] |= {
+        "packed": {"source": "package", "weights": "gguf", "implementation": "hugging_face"},
+        "hubs": {"source": "hub", "repo": "a/b", "revision": "0" * 40, "implementation": "hugging_face"},
+    }
+    config["predict"]["as_they_are"] = ["packed", "hubs"]
+    for name in ("xnli", "xnli_mt"):
+        config["fetch"]["files"][name]["path"] = f"{name}.zip"
+    assert [runs.tokenizer_of(config, name) for name in ("packed", "hubs")] == ["packed", "hubs"]
+    assert "gguf" in runs.files_in_use(config)
+    assert [model["repo"] for model in runs.hub_models(config)] == ["a/b"]
