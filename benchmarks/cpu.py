@@ -25,6 +25,7 @@ from benchmarks import data, hugging_face, ours, plain, smollm2
 from benchmarks.data import ROOT, Source
 from benchmarks.generation import generation
 from benchmarks.timing import HEADER, Check, Stopwatch, clocked, equal_losses, ratios, verdict, whole
+from benchmarks.writing import writing
 from carryover.answers.choice import score
 from carryover.models.gpt2 import GPT2Config, GPT2Model
 from carryover.runtime.devices import processor
@@ -190,6 +191,7 @@ def measure(size: Size, found: list[Source], scratch: Path) -> list[Check]:
     show(*smollm2.scoring(found[-1], size.smollm2, True))
     show(*smollm2.finetuning(found[-1], size.smollm2, True))
     show(*generation(model_of(size.model, 0.0), 5 * size.rounds, min(512, size.model.n_positions)))
+    show(*writing(size.smollm2.shape, size.smollm2.rounds))
     show(*growth(found[0], size, scratch))
     show(start_up(found[-1], size, scratch))
     return checks

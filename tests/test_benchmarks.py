@@ -46,7 +46,8 @@ def test_everything_is_measured_and_equal(source, tmp_path, capsys):
     assert capsys.readouterr().out.splitlines() == [check.line() for check in checks]
     assert all(np.isfinite(check.value) and check.value >= 0 for check in checks)
     bounded = {check.name: check for check in checks if check.floor or check.most}
-    assert len([name for name in bounded if "over ours" in name]) == 10  # the floors of the table
+    assert len([name for name in bounded if "over ours" in name]) == 12  # the floors of the table
+    assert [check.value for check in checks if "texts that are the same" in check.name] == [1.0, 1.0]
     for name, check in bounded.items():
         if "difference" in name:
             assert check.met, check.line()

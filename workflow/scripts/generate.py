@@ -20,7 +20,8 @@ def work(job: Job) -> None:
         model = modules[f"models.{implementation}"].load(directory).to(device)
         made = tokenizer.load(directory / "tokenizer.json")
         asked = as_chat(directory, config["prompts"]) if config["chat"] else config["prompts"]
-        prompts = [made.encode(prompt, add_special_tokens=False).ids for prompt in asked]
+        begin = [] if config["chat"] else tokenizer.beginning(made)  # a chat template writes what begins a text itself
+        prompts = [[*begin, *made.encode(prompt, add_special_tokens=False).ids] for prompt in asked]
         written = continue_texts(model, made, prompts, config["max_new_tokens"], sampling, config["seed"], config["stop"])
         for prompt, (text, _, stopped_by) in zip(config["prompts"], written, strict=True):
             row = {"prompt": prompt, "model": name, "continuation": text, "stopped_by": stopped_by}

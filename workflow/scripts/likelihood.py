@@ -3,9 +3,9 @@
 import pandas as pd
 
 from carryover.data import tokenizer
-from carryover.evaluation.likelihood import likelihood
+from carryover.evaluation.likelihood import beginning_of_text, likelihood
 from carryover.runtime import files, parts
-from carryover.runtime.devices import choose_device
+from carryover.runtime.devices import check_precision, choose_device
 from carryover.runtime.errors import BadInput
 from carryover.runtime.job import Job, run_job
 
@@ -13,10 +13,12 @@ from carryover.runtime.job import Job, run_job
 def work(job: Job) -> None:
     config, part = job.config, parts.load(job.config["parts"])
     device, directory = choose_device(job.gpu, config["threads"]), job.inputs["model"][0].parent
+    check_precision(config["precision"], device)
     model, made = part["models"].load(directory), tokenizer.load(directory / "tokenizer.json")
     if job.inputs.get("added"):
         part["methods"].load(model, job.inputs["added"][0].parent)
     model = model.to(device)
+    job.facts["beginning"] = [made.id_to_token(token) for token in beginning_of_text(made, model.facts)]
     for source, target in zip(job.inputs["texts"], job.outputs["likelihoods"], strict=True):
         with files.reading(source):
             table = pd.read_parquet(source).drop_duplicates("cluster")  # rows of a cluster share their first field

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from carryover.data.tokenizer import END_OF_TEXT
+from carryover.data.tokenizer import END_OF_TEXT, beginning
 from carryover.models.batching import by_width, grid_of
 from carryover.models.interface import LanguageModel
 from carryover.models.losses import ROWS_AT_ONCE
@@ -73,10 +73,8 @@ def beginning_of_text(tokenizer: Tokenizer, facts: ModelFacts) -> list[int]:
     That is the token between the documents of pretraining, where the tokeniser has it, and one that ends the model's texts
     where not. Raises BadInput where there is none of these.
     """
-    alone, used = (tokenizer.encode("a", add_special_tokens=special).ids for special in (False, True))
-    places = [place for place in range(len(used)) if used[place : place + len(alone)] == alone]
-    if places and places[0] > 0:
-        return used[: places[0]]
+    if own := beginning(tokenizer):
+        return own
     between = tokenizer.token_to_id(END_OF_TEXT)
     if between is None and not facts.end_tokens:
         raise BadInput("nothing begins a text: the tokeniser puts no token before it, and neither it nor the model has one after")
