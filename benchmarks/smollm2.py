@@ -1,7 +1,8 @@
 """SmolLM2-135M's shape by the seam for any causal model, beside transformers' own ways to run it.
 
-Weights are random: they cost the same time. Scoring is held against one example at a time, logits at every position as the
-plain algorithm has them, and against padded batches of examples sorted by length, the last logits alone; training against transformers' padded loop, with this project's optimiser on both sides.
+Weights are random: they cost the same time. Scoring is held against one example at a time, with logits at every position as the
+plain algorithm has them, and against padded batches of examples sorted by length, with the last logits alone; training against
+transformers' padded loop, with this project's optimiser on both sides.
 """
 
 from __future__ import annotations
