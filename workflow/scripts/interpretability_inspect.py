@@ -7,31 +7,23 @@ from safetensors.numpy import save
 from carryover.data import tokenizer
 from carryover.data.prompts import XNLIDataset
 from carryover.inspection import sentences
-from carryover.inspection.interventions import randomise
 from carryover.inspection.lens import read_answers
 from carryover.inspection.representations import raw_cosine
 from carryover.inspection.tap import kept_states, read
-from carryover.runtime import files, parts
-from carryover.runtime.devices import choose_device
+from carryover.runtime import files
 from carryover.runtime.job import Job, run_job
+from chapters.interpretability.subject import open_subject
 
 
 def work(job: Job) -> None:
-    config, part = job.config, parts.load(job.config["parts"])
-    device = choose_device(job.gpu, config["threads"])
-    model = part["models"].load(job.inputs["model"][0].parent)
-    if job.inputs.get("added"):
-        part["methods"].load(model, job.inputs["added"][0].parent)
-    if config["random"]:
-        randomise(model, seed=0)
-    model.to(device)
+    config, model = job.config, open_subject(job)
     tables = []
     for path in job.inputs["tables"]:
         with files.reading(path):
             tables.append(pd.read_parquet(path, columns=["cluster", "premise"]))
     states, made = kept_states(config["layers"], model.facts.layers), tokenizer.load(job.input("tokenizer"))
     read_by_language = zip(
-        sentences.parallel(tables, config["items"]), job.inputs["tokens"], job.outputs["readings"], strict=True
+        sentences.parallel(tables, config["items"], "items"), job.inputs["tokens"], job.outputs["readings"], strict=True
     )
     source = None
     for texts, tokens, path in read_by_language:
@@ -39,6 +31,7 @@ def work(job: Job) -> None:
         source = reading.whole if source is None else source
         kept = {name: getattr(reading, name) for name in ("pooled", "attention", "active", "tokens", "nats")}
         kept |= {"raw_cosine": raw_cosine(source, reading.whole), "states": np.array(states)}
+        kept["raw_shuffled"] = raw_cosine(np.roll(source, 1, axis=0), reading.whole)  # each beside another's translation
         data = XNLIDataset.load([tokens])
         rows = np.arange(min(config["prompts"], len(data)))
         answers = read_answers(model, data, rows, states)

@@ -11,16 +11,16 @@ from tokenizers import Tokenizer
 from carryover.runtime.errors import BadInput
 
 
-def parallel(tables: Sequence[pd.DataFrame], count: int) -> list[list[str]]:
+def parallel(tables: Sequence[pd.DataFrame], count: int, key: str) -> list[list[str]]:
     """The first `count` premises that all languages have, a list for each table, item by item the same sentence.
 
-    tables: the rows of each language, with `cluster` (the number of a premise, the same in all languages) and `premise`. Raises
-    BadInput where there are fewer.
+    tables: the rows of each language, with `cluster` (the number of a premise, the same in all languages) and `premise`; key: of
+    the config that asks for so many. Raises BadInput where there are fewer.
     """
     texts = [table.drop_duplicates("cluster").set_index("cluster")["premise"] for table in tables]
     shared = [cluster for cluster in texts[0].index if all(cluster in other.index for other in texts[1:])]
     if len(shared) < count:
-        raise BadInput(f"config: interpretability.items: {count} asked, and dev has {len(shared)} premises in all languages")
+        raise BadInput(f"config: interpretability.{key}: {count} asked, and there are {len(shared)} premises in all languages")
     return [list(one.loc[shared[:count]]) for one in texts]
 
 

@@ -64,6 +64,16 @@ def source_run(config: Config, model: str) -> str | None:
     return min(found, key=lambda run: run.seed).name if found else None
 
 
+def ablated(config: Config) -> list[str]:
+    """The languages whose neurons are taken out. Raises BadInput for one that is not looked at."""
+    looked_at, chosen = languages(config), config["interpretability"]["neurons"]["languages"]
+    if chosen is None:
+        return looked_at[1:5]
+    if unread := [language for language in chosen if language not in looked_at[1:]]:
+        raise BadInput(f"config: interpretability.neurons.languages: {unread[0]} is the source language, or not in languages")
+    return list(chosen)
+
+
 def languages(config: Config) -> list[str]:
     """The languages that are looked at, the source language among them and first."""
     source, listed = config["source_language"], config["interpretability"]["languages"]

@@ -66,10 +66,10 @@ def changed(tables: Tables, words: Words) -> list[str]:
     up, down = (rows[rows["change_low"] > 0], rows[rows["change_high"] < 0])
     place = f"at hidden state {rows['layer'].iloc[0]} (CKA)"
     if up.empty and down.empty:
-        said = f"There is no evidence that tuning on {words.language(words.source)} changed how alike other languages are to it"
+        said = f"There is no evidence that tuning on {words.source_name} changed how alike other languages are to it"
         return [f"{said} {place}."]
     told = [f"{verb} in {_where(some, words)}" for verb, some in (("more alike", up), ("less alike", down)) if len(some)]
-    return [f"Tuning on {words.language(words.source)} made other languages {listing(told)} {place}."]
+    return [f"Tuning on {words.source_name} made other languages {listing(told)} {place}."]
 
 
 def _where(rows: pd.DataFrame, words: Words) -> str:

@@ -13,7 +13,7 @@ from carryover.inspection.attention import MEASURES
 from carryover.runtime import files
 
 Arrays = dict[str, np.ndarray]
-RAW = "raw_cosine"
+RAW, RAW_SHUFFLED = "raw_cosine", "raw_shuffled"
 
 
 def read_reading(path: Path) -> Arrays:
@@ -38,7 +38,8 @@ def representation_rows(language: str, source: Arrays, reading: Arrays, orders: 
         raw = reading[RAW][:, place]
         named = {"language": language, "layer": state, "n": len(raw)}
         rows += [named | {"measure": name} | one._asdict() for name, one in found.items()]
-        rows.append(named | {"measure": RAW, "value": raw.mean(), "error": raw.std(ddof=1) / np.sqrt(len(raw))})
+        own = {"measure": RAW, "value": raw.mean(), "error": raw.std(ddof=1) / np.sqrt(len(raw))}
+        rows.append(named | own | {"null": reading[RAW_SHUFFLED][:, place].mean()})
     return rows
 
 

@@ -3,16 +3,11 @@ from carryover.planning import subjects
 
 MADE.append(f"{RESULTS}/interpretability/tables/provenance.json")
 SUBJECTS = {subject.name: subject for subject in subjects.subjects(config)}
-MADE += [f"{AT.inspected(name)}/{step}.provenance.json" for name in SUBJECTS for step in ("inspect", "compare")]
+MADE += [f"{AT.inspected(name)}/{step}.provenance.json" for name in SUBJECTS for step in ("inspect", "compare", "ablate")]
 LOOKED_AT = subjects.languages(config)
 INSIDE = config["interpretability"]
+ABLATED = [config["source_language"], *subjects.ablated(config)]
 COMPARED = ("representations", "attention", "sentences", "lens")  # what a subject's readings become
-
-
-def subject_run(wildcards):
-    """The evaluated run of a subject; the model as it is where it has none."""
-    subject = SUBJECTS[wildcards.subject]
-    return subject.run or paths.run_name(paths.as_it_is(subject.model), 0)
 
 
 def subject_files(wildcards):
@@ -57,6 +52,38 @@ use rule job as interpretability_inspect with:
         ),
 
 
+use rule job as interpretability_ablate with:
+    input:
+        model=subject_files,
+        added=lambda wildcards: added_by(SUBJECTS[wildcards.subject].run) if SUBJECTS[wildcards.subject].run else [],
+        tokenizer=lambda wildcards: tokenizer_files(runs.tokenizer_of(config, SUBJECTS[wildcards.subject].model))[:1],
+        readings=[AT.reading("{subject}", language) for language in LOOKED_AT],
+        tables=[AT.corpus(MAIN_TASK, language, "test") for language in ABLATED],
+        tokens=lambda wildcards: [
+            AT.tokens(runs.tokenizer_of(config, SUBJECTS[wildcards.subject].model), MAIN_TASK, "full", language, "test")
+            for language in ABLATED
+        ],
+    output:
+        ablation=f"{AT.inspected('{subject}')}/ablation.csv",
+        provenance=f"{AT.inspected('{subject}')}/ablate.provenance.json",
+    log:
+        f"{RESULTS}/logs/interpretability/{{subject}}/ablate.log",
+    wildcard_constraints:
+        subject=runs.pattern(SUBJECTS),
+    threads: INSIDE["threads"]
+    resources:
+        **needs(gpu=1, mem_mb=3000, runtime=240),
+    params:
+        **keyed(
+            "interpretability_ablate",
+            parts=subject_parts,
+            random=lambda wildcards: SUBJECTS[wildcards.subject].random,
+            asked=ABLATED,
+            threads=INSIDE["threads"],
+            **{name: value for name, value in INSIDE["neurons"].items() if name != "languages"},
+        ),
+
+
 use rule job as interpretability_compare with:
     input:
         readings=[AT.reading("{subject}", language) for language in LOOKED_AT],
@@ -82,7 +109,7 @@ use rule job as interpretability_compare with:
 
 use rule job as interpretability_tables with:
     input:
-        **{name: [f"{AT.inspected(subject)}/{name}.csv" for subject in SUBJECTS] for name in COMPARED},
+        **{name: [f"{AT.inspected(subject)}/{name}.csv" for subject in SUBJECTS] for name in (*COMPARED, "ablation")},
         predictions=[
             AT.prediction(subject.run, MAIN_TASK, "full", language, "test")
             for subject in SUBJECTS.values()
@@ -90,6 +117,8 @@ use rule job as interpretability_tables with:
             for language in LOOKED_AT
         ],
         languages="data/languages.csv",
+        claims="data/published/claims.csv",
+        published="data/published/layer_similarity.csv",
     output:
         tables=tables_of("interpretability"),
         provenance=f"{RESULTS}/interpretability/tables/provenance.json",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from carryover.reporting.formatting import Words, signed
+from carryover.reporting.formatting import Words, number_of, signed
 from carryover.reporting.phrases import Tables, capital
 from chapters.interpretability.sources import AS_IT_IS, AT_RANDOM, TUNED, middle
 
@@ -22,7 +22,7 @@ def alignment(tables: Tables, words: Words) -> list[str]:
         beyond = rows[rows["p_holm"] < 1 - words.confidence]
         said.append(
             f"{capital(NAMED[state])}: at hidden state {rows['layer'].iloc[0]}, sentences are more alike to those of "
-            f"{words.language(words.source)} than shuffled pairs are in {len(beyond)} of {len(rows)} languages (unbiased CKA, "
+            f"{words.source_name} than shuffled pairs are in {len(beyond)} of {len(rows)} languages (unbiased CKA, "
             f"Holm's correction){_best(rows, words)}."
         )
         if rows["learnt"].notna().any():
@@ -67,7 +67,25 @@ def appears(tables: Tables, words: Words) -> list[str]:
     others = sorted({value for language, value in first.items() if language != words.source})
     span = f"{others[0]} to {others[-1]}" if len(others) > 1 else str(others[0]) if others else ""
     elsewhere = f", in other languages from {span} on" if span else ""
-    return [f"{said} from hidden state {first[words.source]} on in {words.language(words.source)}{elsewhere}."]
+    return [f"{said} from hidden state {first[words.source]} on in {words.source_name}{elsewhere}."]
+
+
+def lost(tables: Tables, words: Words) -> list[str]:
+    """Where taking a language's own neurons out costs more bits than as active others, of itself and of the source."""
+    table, said = tables["ablation"], []
+    for state in (AS_IT_IS, TUNED, AT_RANDOM):
+        rows = table[(table["state"] == state) & (table["measure"] == "bits") & (table["control"] == "as active")]
+        if rows.empty:
+            continue
+        clear = rows[(rows["p_holm"] < 1 - words.confidence) & (rows["beyond_low"] > 0)]
+        own, other = clear[clear["ablated"] == clear["language"]], clear[clear["language"] == words.source]
+        total = number_of(rows["ablated"].nunique(), "language")
+        named = f" ({words.languages(list(own['language']))})" if len(own) else ""
+        said.append(
+            f"{capital(NAMED[state])}: without the neurons of a language its own sentences cost more bits than without as active "
+            f"others in {len(own)} of {total}{named}; those of {words.source_name} do in {len(other)}."
+        )
+    return said or ["No language has neurons of its own."]
 
 
 def limits(tables: Tables, words: Words) -> list[str]:

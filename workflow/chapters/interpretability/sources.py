@@ -19,16 +19,21 @@ STATES = (AT_RANDOM, AS_IT_IS, TUNED)
 
 @dataclass(frozen=True)
 class Inside:
-    """config: the rule's slice; of every subject: representations and lens, a row a language, layer and measure; attention, a
-    row a head too; sentences, a row a language. cells: answers of the fine-tuned subjects; scripts: of each language."""
+    """config: the rule's slice. Of every subject: representations and lens, a row a language, layer and measure; attention, a row
+    a head too; sentences, a row a language; ablation, a row a language that was ablated and one that was asked. cells: answers of
+    the fine-tuned subjects; scripts: of each language; claims, published: what was
+    claimed, and the similarities that were published."""
 
     config: dict[str, Any]
     representations: pd.DataFrame
     attention: pd.DataFrame
     sentences: pd.DataFrame
     lens: pd.DataFrame
+    ablation: pd.DataFrame
     cells: Cells
     scripts: dict[str, str]
+    claims: pd.DataFrame
+    published: pd.DataFrame
 
     @property
     def settings(self) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from carryover.analysis import statistics
 from carryover.planning.paths import System
@@ -38,6 +39,25 @@ def similarity(study: Inside) -> pd.DataFrame:
     return table[columns]
 
 
+def published_cosines(study: Inside) -> pd.DataFrame:
+    """Raw cosines in the first and the last third of the hidden states without the last one, as they were published."""
+    table = study.representations
+    table = table[(table["state"] == AS_IT_IS) & (table["measure"] == "raw_cosine")]
+    rows = []
+    for (model, language), some in table.groupby(["model", "language"], sort=False):
+        places, blocks = some["layer"], int(some["layer"].max())
+        third = max(1, blocks // 3)
+        early, late = some[places < third], some[(places >= blocks - third) & (places < blocks)]
+        row = {"model": model, "language": language, "n": some["n"].iloc[0]}
+        for name, part in (("early", early), ("late", late)):
+            row |= {name: part["value"].mean(), f"{name}_shuffled": part["null"].mean()}
+        rows.append(row | {"gain": row["late"] - row["early"]})
+    names = {"early_layers_0_3": "published_early", "late_layers_8_11": "published_late", "gain": "published_gain"}
+    theirs = study.published.rename(columns=names)[["language", *names.values()]]
+    columns = ["model", "language", "early", "early_shuffled", "late", "late_shuffled", "gain", "n"]
+    return pd.DataFrame(rows, columns=columns).merge(theirs, on="language", how="left")
+
+
 def attention(study: Inside) -> pd.DataFrame:
     """The attention of each block: means over its heads, with the lowest and the highest head.
 
@@ -54,6 +74,21 @@ def attention(study: Inside) -> pd.DataFrame:
 def lens(study: Inside) -> pd.DataFrame:
     """What each hidden state would answer, by language."""
     return with_interval(study.lens, study)[[*SUBJECT, "language", "layer", "measure", *MEASURED]]
+
+
+def ablation(study: Inside) -> pd.DataFrame:
+    """What is lost without a language's neurons, and how much more than without as many others.
+
+    Holm, by the normal p of `beyond`, over the languages and controls of a measure.
+    """
+    table = with_interval(study.ablation, study)
+    reach = statistics.normal_quantile(study.settings.confidence) * table["beyond_error"]
+    table["beyond_low"], table["beyond_high"] = table["beyond"] - reach, table["beyond"] + reach
+    scale = table["beyond_error"].where(table["beyond_error"] > 0)
+    table["p"] = 2 * stats.norm.sf((table["beyond"] / scale).abs().fillna(0.0))
+    table["p_holm"] = table.groupby([*SUBJECT, "measure"], sort=False)["p"].transform(lambda p: statistics.holm(p.to_numpy()))
+    columns = ["ablated", "language", "measure", "neurons", "control", *MEASURED, "beyond", "beyond_low", "beyond_high", "p_holm"]
+    return table[[*SUBJECT, *columns]]
 
 
 def tuning(study: Inside) -> pd.DataFrame:
