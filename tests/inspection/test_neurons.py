@@ -32,6 +32,7 @@ def test_a_planted_neuron_is_found_and_belongs_to_its_language():
     found[2, 0, 7] = found[4, 1, 31] = 0.9
     found[:, 0, 9] = 0.0
     found[3, 0, 9] = 0.02  # of one language alone, but hardly ever active
+    found[:, 1, :6] = 1.0  # always active, so of no language
     chosen = specific(found, share=0.02)
     assert np.argwhere(chosen).tolist() == [[2, 0, 7], [4, 1, 31]]
 

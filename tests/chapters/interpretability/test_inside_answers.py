@@ -13,8 +13,12 @@ from carryover.analysis.records import read_csv
 from carryover.metrics.bootstrap import Settings
 from carryover.planning.paths import System, as_it_is
 from carryover.planning.subjects import RANDOM
+from carryover.reporting.chapters import FILE, FOLDER, Figure, Table, read_chapter
 from carryover.reporting.formatting import Words
-from chapters.interpretability import answer, claims, prediction, sentences, tables
+from carryover.reporting.functions import function, parts
+from carryover.reporting.style import Look
+from carryover.runtime.parts import load
+from chapters.interpretability import ablation, answer, claims, prediction, sentences, tables
 from chapters.interpretability.readings import attention_rows, clustered_mean, lens_rows, sentence_row
 from chapters.interpretability.sources import AS_IT_IS, AT_RANDOM, TUNED, Inside, of_subjects
 from synthetic_study import ROOT
@@ -29,6 +33,7 @@ SUBJECTS = {
     TUNED: System("toy", "nli", "full", "baseline", "en"),
 }
 TESTS = deciding_tests(claims)
+NO_NEURONS = pd.DataFrame(columns=ablation.COLUMNS)
 PUBLISHED = read_csv(ROOT / "data/published/layer_similarity.csv")
 
 
@@ -186,6 +191,34 @@ def test_what_was_learnt_is_beyond_random_weights():
     assert "less alike in" in " ".join(answer.changed(made, words()))
     study = inside(dict.fromkeys(SUBJECTS, similarity(flat(0.3))))
     assert "no evidence that tuning" in " ".join(answer.changed({"tuning": tables.tuning(study)}, words()))
+
+
+def test_a_study_that_tunes_nothing_and_finds_no_neurons_has_its_tables_figures_and_sentences():
+    study = inside({AS_IT_IS: similarity(flat(0.6)), AT_RANDOM: similarity(flat(0.2))})
+    lens = {"language": "en", "layer": 0, "value": 0.5, "error": 0.1, "n": 9}
+    made = pd.DataFrame([lens | {"measure": name} for name in ("accuracy", "settled", "mass")])
+    study = replace(study, lens=of_subjects({SUBJECTS[AS_IT_IS]: made}), ablation=of_subjects({SUBJECTS[AS_IT_IS]: NO_NEURONS}))
+    chapter = read_chapter(FOLDER / "interpretability" / FILE)
+    modules = load(parts({"interpretability": [*chapter.functions(Table).values(), *chapter.functions(Figure).values()]}))
+    study.config["predictors"] = ["token_premium", "cka"]
+    found = {name: function(modules, "interpretability", one)(study) for name, one in chapter.functions(Table).items()}
+    look = Look(read_csv(ROOT / "data/languages.csv"), LANGUAGES, 0.95, "en", "okabe-ito", "family")
+    for one in chapter.functions(Figure).values():
+        figure, rows = function(modules, "interpretability", one)(found, look)
+        assert figure and list(rows.columns)
+    assert "cannot be said" in said(found["predictors"]) and answer.changed(found, words()) == []
+    assert sentences.lost(found, words()) == ["No language has neurons of its own."]
+    assert "hidden state 0 on in en" in sentences.appears(found | {"lens": found["lens"].assign(value=0.95)}, words())[0]
+
+
+def test_without_neurons_of_its_own_a_language_costs_more():
+    row = {"ablated": "de", "language": "de", "measure": "bits", "neurons": 8, "control": "as active", "value": 5.0, "error": 1.0}
+    row |= {"beyond_error": 0.5, "n": 40}
+    planted = pd.DataFrame([row | {"beyond": 4.0}, row | {"beyond": 0.1, "ablated": "fr"}])
+    study = replace(inside(dict.fromkeys(SUBJECTS, similarity(flat(0.3)))), ablation=of_subjects({SUBJECTS[AS_IT_IS]: planted}))
+    made = tables.ablation(study)
+    assert made["p_holm"].tolist() == pytest.approx([2 * 1.2e-15, 0.841], abs=1e-3)
+    assert "more bits than without as active others in 1 of 2 languages (de)" in sentences.lost({"ablation": made}, words())[0]
 
 
 def test_rows_of_a_reading():

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from carryover.inspection.tap import OUT_OF_NEURONS, neuron_maps
 from carryover.models.interface import LanguageModel
 
-OFTEN = 0.95  # the quantile of all rates above which a neuron counts as active in a language
+OFTEN = 0.95  # the quantile of rates above which a neuron counts as active in a language; those that are 1 left out
 NEIGHBOURS = 10  # as many neurons on each side, by rate, are as active as one
 
 
@@ -35,7 +35,8 @@ def specific(rates: np.ndarray, share: float) -> np.ndarray:
     Of the neurons that some language activates often, the `share` of all with the lowest entropy; each belongs to the languages
     that do. rates [G, L, F]: on what part of a language's tokens a neuron was active.
     """
-    often = rates > np.quantile(rates, OFTEN)
+    varied = rates[rates < 1]  # in small models many neurons are always active, and no rate is above theirs
+    often = rates > (np.quantile(varied, OFTEN) if varied.size else 1)
     entropy = np.where(often.any(axis=0), language_entropy(rates), np.inf)
     count = max(1, round(share * entropy.size))
     chosen = np.zeros(entropy.size, dtype=bool)

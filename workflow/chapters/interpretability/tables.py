@@ -81,7 +81,8 @@ def ablation(study: Inside) -> pd.DataFrame:
 
     Holm, by the normal p of `beyond`, over the languages and controls of a measure.
     """
-    table = with_interval(study.ablation, study)
+    numbers = ["value", "error", "beyond", "beyond_error"]
+    table = with_interval(study.ablation.astype(dict.fromkeys(numbers, float)), study)  # a table without rows has no types
     reach = statistics.normal_quantile(study.settings.confidence) * table["beyond_error"]
     table["beyond_low"], table["beyond_high"] = table["beyond"] - reach, table["beyond"] + reach
     scale = table["beyond_error"].where(table["beyond_error"] > 0)
