@@ -207,7 +207,7 @@ def test_a_study_that_tunes_nothing_and_finds_no_neurons_has_its_tables_figures_
         figure, rows = function(modules, "interpretability", one)(found, look)
         assert figure and list(rows.columns)
     assert "cannot be said" in said(found["predictors"]) and answer.changed(found, words()) == []
-    assert sentences.lost(found, words()) == ["No language has neurons of its own."]
+    assert sentences.lost(found, words()) == ["None of the languages that were to go without their own neurons has any."]
     assert "hidden state 0 on in en" in sentences.appears(found | {"lens": found["lens"].assign(value=0.95)}, words())[0]
 
 

@@ -45,7 +45,7 @@ def attended(tables: Tables, words: Words) -> list[str]:
         return ["No sentence has as many tokens as attention was asked for."]
     mean = table.groupby(["measure", "language"], sort=False)["value"].mean()
     entropy, first = mean["entropy"].sort_values(), mean["first"]
-    ends = [f"{words.language(code)} ({entropy[code]:.2f})" for code in (entropy.index[-1], entropy.index[0])]
+    ends = [f"{words.language(code)} ({entropy[code]:.3f})" for code in (entropy.index[-1], entropy.index[0])]
     return [
         f"Attention beside the first token is spread most in {ends[0]} and least in {ends[1]}, of 1 where all visible tokens "
         f"get the same; the first token gets {words.percent(first.min())} to {words.percent(first.max())}, by language.",
@@ -85,7 +85,7 @@ def lost(tables: Tables, words: Words) -> list[str]:
             f"{capital(NAMED[state])}: without the neurons of a language its own sentences cost more bits than without as active "
             f"others in {len(own)} of {total}{named}; those of {words.source_name} do in {len(other)}."
         )
-    return said or ["No language has neurons of its own."]
+    return said or ["None of the languages that were to go without their own neurons has any."]
 
 
 def limits(tables: Tables, words: Words) -> list[str]:
