@@ -90,6 +90,7 @@ def project(tmp_path_factory) -> Path:
 
 
 TOLD = ("--configfile", "own.yaml")
+ASKED = STUDY["predict"] | {"scripts": {}}
 
 
 def test_the_readme_shows_a_config_that_holds():
@@ -147,7 +148,7 @@ def test_a_study_runs_from_the_config_to_the_report(project):
     ],
 )
 def test_what_the_config_says_wrongly_is_one_line_before_anything_runs(project, changed, told):
-    study = STUDY | {"languages": ["en"], "predict": {}, "tasks": {"nli": STUDY["tasks"]["nli"] | changed}}
+    study = STUDY | {"languages": ["en"], "predict": ASKED, "tasks": {"nli": STUDY["tasks"]["nli"] | changed}}
     ran = snakemake(project, *overlay(project, "wrong.yaml", study), "--dry-run")
     assert ran.returncode == 1 and told in ran.stdout and "Traceback" not in ran.stdout
 
@@ -158,7 +159,7 @@ def test_what_the_file_has_not_got_is_one_line(project):
     study = STUDY | {
         "study": "lacking",
         "languages": ["en"],
-        "predict": {},
+        "predict": ASKED,
         "tasks": {"nli": STUDY["tasks"]["nli"] | {"columns": columns}},
     }
     ran = snakemake(project, "results/lacking/corpus/nli/en.dev.parquet", *overlay(project, "lacking.yaml", study), "--quiet")
