@@ -103,6 +103,7 @@ def run_job(work: Callable[[Job], None]) -> None:
     except Exception as error:
         if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
             message = f"out of memory ({error}); give the rule more by --set-resources RULE:mem_mb=N, on a GPU a larger one"
+            message += "; training takes less with a smaller micro_batch_size in its recipe"
             _fail(message.replace(" ()", ""), arguments.log, debug=arguments.debug)
         _fail(f"{type(error).__name__}: {error}", arguments.log, debug=arguments.debug, unexpected=True)
 
