@@ -100,7 +100,7 @@ KEYWORDS |= {
 def keywords(value):
     """All keywords of the project's own in a schema."""
     for name, inner in value.items() if isinstance(value, dict) else ():
-        yield from (name,) if name.startswith("x-") else ()
+        yield from (name,) if str(name).startswith("x-") else ()  # a value of another kind in `x-with`
         yield from keywords(inner)
     for inner in value if isinstance(value, list) else ():
         yield from keywords(inner)

@@ -31,18 +31,16 @@ def test_every_leaf_has_another_value_and_says_what_it_runs(place):
         jsonschema.Draft202012Validator(plain).validate(value)
 
 
-def _of_recipes(key):
-    """The values of a key in the recipes of all shipped studies."""
-    finetunes = [config["finetune"] for config in CONFIGS.values()]
-    return {recipe[key] for one in finetunes for recipe in (one["recipe"], *one["variants"].values()) if key in recipe}
-
-
 def test_every_place_of_a_shipped_config_is_a_leaf_of_the_schema():
     places = {leaf.place for config in CONFIGS.values() for leaf in leaves(config, SCHEMA)}
     unused = {"models.*.path", "models.*.repo", "models.*.revision"}  # sources that neither study has
     unused |= {place for place in LEAVES if place.startswith("fetch.files.*.package.")}
-    methods = set(SCHEMA["$defs"]["finetuning"]["properties"]["method"]["enum"]) - _of_recipes("method")
-    unused |= {place for place in LEAVES if set(place.split(".")) & methods}  # options of methods that no shipped study has
+    used = {f"finetune.recipe.{config['finetune']['recipe']['method']}." for config in CONFIGS.values()}
+    variants = [variant for config in CONFIGS.values() for variant in config["finetune"]["variants"].values()]
+    used |= {f"finetune.variants.*.{variant['method']}." for variant in variants if "method" in variant}
+    methods = SCHEMA["$defs"]["finetuning"]["properties"]["method"]["enum"]  # a recipe's options, where none has the method
+    options = {f"finetune.{place}.{method}." for place in ("recipe", "variants.*") for method in methods} - used
+    unused |= {place for place in LEAVES if place.startswith(tuple(options))}
     tasks = set(SCHEMA["properties"]["tasks"]["properties"]) - {name for config in CONFIGS.values() for name in config["tasks"]}
     unused |= {place for place in LEAVES if place.startswith(tuple(f"tasks.{name}." for name in tasks))}
     assert set(LEAVES) - places <= unused

@@ -76,7 +76,11 @@ def _walk(value: Any, schema: Schema, root: Schema, path: tuple, place: tuple, d
     entries: Iterable[tuple[str | int, Any]] = enumerate(value) if isinstance(value, list) else value.items()
     if schema.get("x-partial") and not value:
         entries = ((name, None) for name in inside)
-    unused = unused_keys(value, schema) if isinstance(value, dict) else ()
+    unused = unused_keys(value, schema) if isinstance(value, dict) else set()
+    if "x-partial" in schema:  # what its options are for must stay: an overlay cannot take the options away
+        unused |= {key for name in value for key in inside[name].get("x-when", {})}
+    if either := schema.get("x-one-of"):  # what is given in place of another
+        unused |= {name for name in either if value.get(name) is None}
     for name, item in entries:
         if name in unused:
             continue
