@@ -195,8 +195,8 @@ def test_the_sample_study_trains_what_it_says():
     joint = ("en", "es", "fr", "de", "ar")
     assert trained == [
         ("baseline", "en", ("en",)),
-        *(("tuned", language, (language,)) for language in ("en", "es", "fr", "de", "ar")),
-        ("tuned", "joint", joint),
+        *(("lr_high", language, (language,)) for language in ("en", "es", "fr", "de", "ar")),
+        ("lr_high", "joint", joint),
         ("equal_updates", "joint", joint),
         ("hypothesis", "en", ("en",)),
     ]
