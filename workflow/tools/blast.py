@@ -113,7 +113,7 @@ def unfounded(jobs: Sequence[Listed], before: dict[tuple[str, ...], Listed]) -> 
 
 def blast(directory: Path, names: Sequence[str] = tuple(STUDIES), only: str = "") -> tuple[list[Trial], dict[str, Study]]:
     """The trial of every leaf, in the first study in which it matters; `only` takes the leaves with this in their names."""
-    prepare_forks()
+    prepare_forks(directory)
     schema, trials, studies = load_schema(), {}, {}
     for name in names:
         study = studies[name] = finished(directory, name)

@@ -93,8 +93,8 @@ def run_snakemakes(directory: Path, calls: Iterable[Sequence[str]], at_once: int
         yield _finish(*running.popleft())
 
 
-def prepare_forks() -> None:
-    """Imports and parses what every dry run needs, once for all that this process will make: most of the time of a small one.
+def prepare_forks(directory: Path = ROOT) -> None:
+    """Imports and parses what dry runs in a copy of the project need, once for all of them: most of the time of a small one.
 
     Files are still read as they are at each dry run, but for the modules that plan, which are loaded now.
     """
@@ -107,6 +107,7 @@ def prepare_forks() -> None:
     import_module("carryover.reporting.chapters")
     snakemake.cli.get_argument_parser()  # which imports the plug-ins
     read_ahead()
+    read_ahead(directory / "workflow/scripts")  # the library is this one's
 
 
 def _start(directory: Path, arguments: Sequence[str], said: IO[bytes]) -> int:
