@@ -11,7 +11,9 @@ use rule job as transfer_tables with:
             for language in languages
             for split in runs.EVALUATION
         ],
-        likelihoods=[AT.likelihood(run, language) for run, languages in runs.likelihoods(config).items() for language in languages],
+        likelihoods=[
+            AT.likelihood(run, language) for run, languages in runs.likelihoods(config).items() for language in languages
+        ],
         training=TRAINING_RECORDS,
         curves=[f"{AT.run(run)}/curve.csv" for run in RUNS],
         fertility=FERTILITIES,
