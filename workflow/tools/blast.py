@@ -29,7 +29,11 @@ from tools.listing import ROOT, Listed, dry_run, dry_runs, prepare_forks, preten
 
 MATRIX = ROOT / "data" / "blast_radius.csv"
 MINI = "workflow/overlays/mini.yaml"
-CHAPTERS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "workflow" / "overlays").glob("mini-*.yaml"))
+CHAPTERS = sorted(  # each chapter's small study on top of the mini one
+    name
+    for chapter in (ROOT / "workflow" / "chapters").iterdir()
+    if (ROOT / (name := f"workflow/overlays/mini-{chapter.name}.yaml")).exists()
+)
 STUDIES = {"mini": [MINI], "sample": ["workflow/overlays/sample.yaml"], "published": [], "chapters": [MINI, *CHAPTERS]}
 RECORD = "config"  # the rule that writes the resolved config down: every change runs it, and it alone is no effect
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".snakemake", "results", "downloads", "__pycache__", ".*_cache")
