@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from carryover.data import tokenizer, xnli
+from carryover.data import mini, tokenizer, xnli
 from carryover.data.fertility import compute_fertility, measure, ratio_error
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,7 +111,7 @@ def test_a_study_without_english_dev_has_no_premium_and_does_not_fail(letters, t
 @pytest.mark.parametrize("language", ["en", "fr", "es", "sw", "de", "tr", "vi", "zh", "ar", "ur"])
 def test_the_published_values_are_matched_to_two_decimals(mirror, gpt2, language):
     published = pd.read_csv(ROOT / "data" / "published" / "fertility.csv").set_index("language")["tokens_per_word"]
-    rows, _ = xnli.read_split(mirror / "xnli" / "XNLI-MT-1.0.zip", "train", language)
+    rows, _ = xnli.read_split(mirror / "xnli" / "XNLI-MT-1.0.zip", "train", language, mini.LABELS)
     rows = xnli.prepare_text(rows.head(3927), language, moses=False, join=language == "zh")
     found = measure({(language, "train"): rows}, gpt2, rows=3927, source="en")
     assert found["rows"].item() == 3927

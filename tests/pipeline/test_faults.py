@@ -109,9 +109,10 @@ def write(archive, words, make_model, make_prompts, tmp_path, monkeypatch):
             run("corpus", READING, {"sources": archive}, outputs)
             return folder / "en.train.parquet"
         if kind == "model":
-            inputs = {"files": [sources / "config.json", sources / "model.safetensors"], "tokenizer": [words]}
+            inputs = {"files": [sources / "config.json", sources / "model.safetensors"]}
+            inputs["tokenizer"] = [words, words.with_name("tokenizer_config.json")]
             outputs = {"model": [folder / "config.json", folder / "model.safetensors"]}
-            run("models", {"parts": {"models": "gpt2"}}, inputs, outputs)
+            run("models", {"source": "fetch", "parts": {"models": "gpt2"}}, inputs, outputs)
             return folder / "model.safetensors"
         if kind == "archive":
             built = {name: os.urandom(40_000) for name in ("XNLI-1.0.zip", "XNLI-MT-1.0.zip", "pretrain.txt")}

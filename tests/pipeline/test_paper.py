@@ -34,6 +34,9 @@ def paper(tmp_path_factory):
 def test_every_row_has_the_columns_of_its_head(paper):
     for path in sorted(paper.glob("transfer/*.tex")):
         text = path.read_text(encoding="utf-8")
+        if text == f"% {path.stem}: not in this study\n":
+            assert CHAPTER.tables[path.stem].optional
+            continue
         aligned = re.search(r"\\begin\{tabular\}\{@\{\}([lr]+)@\{\}\}", text)[1]
         lines = [line for line in text.splitlines() if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", line)) + 1 for line in lines} == {len(aligned)}, path.name

@@ -11,8 +11,7 @@ import pytest
 from carryover.analysis.claims import COLUMNS, CONTRADICTED, SUPPORTED, UNDECIDED, Results, claims_of, deciding_tests
 from carryover.analysis.records import read_csv
 from carryover.metrics.bootstrap import Settings
-from carryover.planning.paths import System, as_it_is
-from carryover.planning.subjects import RANDOM
+from carryover.planning.paths import RANDOM, System, as_it_is
 from carryover.reporting.chapters import FILE, FOLDER, Figure, Table, read_chapter
 from carryover.reporting.formatting import Words
 from carryover.reporting.functions import function, parts

@@ -26,6 +26,7 @@ from typing import NamedTuple
 from carryover.runtime.errors import BadInput
 
 NOTHING = "none"  # task, method, variant and training text of a model as it is
+RANDOM = "random"  # in place of a variant: the model's architecture at random weights
 MODEL_FILES = ("config.json", "model.safetensors")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 GENERATION_FILE = "generation_config.json"

@@ -14,7 +14,6 @@ from carryover.runtime.errors import BadInput
 
 Config = dict[str, Any]
 TASK = "nli"
-RANDOM = "random"  # in place of a variant: the model's architecture at random weights
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Subject:
     def name(self) -> str:
         """Its name, of the form of a run's."""
         if self.random:
-            return paths.run_name(System(self.model, paths.NOTHING, paths.NOTHING, RANDOM, paths.NOTHING), 0)
+            return paths.run_name(System(self.model, paths.NOTHING, paths.NOTHING, paths.RANDOM, paths.NOTHING), 0)
         return self.run or paths.run_name(paths.as_it_is(self.model), 0)
 
 

@@ -10,8 +10,7 @@ import pandas as pd
 
 from carryover.analysis.predictions import Cells
 from carryover.metrics.bootstrap import Settings
-from carryover.planning.paths import NOTHING, System
-from carryover.planning.subjects import RANDOM
+from carryover.planning.paths import NOTHING, RANDOM, System
 
 AS_IT_IS, AT_RANDOM, TUNED = "as it is", "random weights", "fine-tuned"  # the states of a model
 STATES = (AT_RANDOM, AS_IT_IS, TUNED)
