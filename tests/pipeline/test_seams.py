@@ -190,14 +190,16 @@ def test_an_edit_of_lora_runs_what_used_it(study):
     assert trained == {f"{run}/seed0/provenance.json" for run in TRAINED if "/lora/" in run}
     asked = [job for job in jobs if job.rule.startswith("predict")]
     assert len(asked) == len(trained) and all("/lora/" in job.provenance for job in asked)
-    assert {job.rule for job in jobs if not job.rule.startswith(("finetune", "predict"))} == SHOWN
+    likely = [job for job in jobs if job.rule.startswith("likelihood")]
+    assert likely and all("/lora/" in job.provenance for job in likely)
+    assert {job.rule for job in jobs if not job.rule.startswith(("finetune", "predict", "likelihood"))} == SHOWN
 
 
 def test_an_edit_of_tagging_runs_its_own_jobs(study):
     jobs = edited(study, "tasks/tagging.py")
     own = [job for job in jobs if job.rule not in SHOWN | {"plan"}]
     assert own and all("/tagging/" in job.provenance for job in own)
-    assert {job.rule.split("_")[0] for job in own} == {"corpus", "tokens", "finetune", "predict"}
+    assert {job.rule.split("_")[0] for job in own} == {"corpus", "tokens", "finetune", "predict", "likelihood"}
 
 
 def test_a_tokeniser_with_more_entries_than_the_model_is_refused(study):
