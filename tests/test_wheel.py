@@ -14,7 +14,15 @@ import pytest
 from study_runner import PROJECT, clone
 
 pytestmark = pytest.mark.slow
-EXTRAS = {"fetch", "gguf", "hugging_face", "mini", "own_tokenizer", "parity", "xnli"}  # modules of the library that need one of the wheel's extras
+EXTRAS = {
+    "fetch",
+    "gguf",
+    "hugging_face",
+    "mini",
+    "own_tokenizer",
+    "parity",
+    "xnli",
+}  # modules of the library that need one of the wheel's extras
 WITH_EXTRAS = {"reporting"}  # packages, likewise
 EVERY_MODULE = """
 import importlib, pkgutil, sys
