@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from carryover.evaluation.generation import GREEDY, Finished, Sampling, generate, never
 from carryover.models.interface import LanguageModel
+from carryover.models.quiet import quiet
 from carryover.runtime.errors import BadInput
 
 STOPPED = "stop string"
@@ -62,12 +63,10 @@ def as_chat(directory: Path, texts: Sequence[str]) -> list[str]:
     The template writes all tokens that a prompt has, as text. Raises BadInput where the tokeniser has none or it fails.
     """
     from transformers import AutoTokenizer  # here, since its import takes longer than a small model's text
-    from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
     try:
-        tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
         if tokenizer.chat_template is None:
             raise BadInput(f"{directory}: its tokeniser has no chat template; name an instruction-tuned model, or chat: false")
         turns = [[{"role": "user", "content": text}] for text in texts]
@@ -76,5 +75,3 @@ def as_chat(directory: Path, texts: Sequence[str]) -> list[str]:
         raise
     except Exception as error:  # whatever transformers and Jinja raise, it is about this directory
         raise BadInput(f"{directory}: its chat template fails ({' '.join(str(error).split())[:300]})") from error
-    finally:
-        logging.set_verbosity(verbosity)

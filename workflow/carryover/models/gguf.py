@@ -19,6 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging
 
 from carryover.data.model_files import TOKENIZER_CONFIG, assemble, read_json
+from carryover.models.quiet import quiet
 from carryover.planning.facts import facts_of
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
@@ -40,7 +41,7 @@ def convert(path: Path, directory: Path) -> dict[str, Any]:
         known = ", ".join(CUTS)
         raise BadInput(f"{path}: its tokeniser cuts text as {described['pre_tokenizer']!r}; tried here are {known}")
     try:
-        with _quiet():
+        with _without_bars():
             here: Any = {"gguf_file": path.name, "local_files_only": True}
             tokenizer = AutoTokenizer.from_pretrained(path.parent, **here)
             quantised = AutoModelForCausalLM.from_pretrained(path.parent, **here, dtype=torch.float32)
@@ -55,7 +56,7 @@ def convert(path: Path, directory: Path) -> dict[str, Any]:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     model.load_state_dict(quantised.state_dict())
     model.generation_config = GenerationConfig.from_model_config(config)
-    with tempfile.TemporaryDirectory(dir=directory) as scratch, _quiet():
+    with tempfile.TemporaryDirectory(dir=directory) as scratch, _without_bars():
         model.save_pretrained(scratch, max_shard_size="1TB")
         _save_tokenizer(tokenizer, CUTS[described["pre_tokenizer"]], Path(scratch))
         assemble({file.name: file for file in Path(scratch).iterdir()}, directory)
@@ -103,15 +104,13 @@ def _save_tokenizer(tokenizer: Any, cut: Any, directory: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without transformers' warnings and progress bars."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
+def _without_bars() -> Iterator[None]:
+    """Without transformers' messages and progress bars."""
+    bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        with redirect_stderr(io.StringIO()):  # one of the bars asks nobody
+        with quiet(), redirect_stderr(io.StringIO()):  # one of the bars asks nobody
             yield
     finally:
-        logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()

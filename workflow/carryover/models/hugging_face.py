@@ -23,7 +23,6 @@ from transformers import AttentionInterface, AttentionMaskInterface, AutoModelFo
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.pytorch_utils import Conv1D
-from transformers.utils import logging
 
 from carryover.models.attention import attention_weights
 from carryover.models.cache import KeyValueCache
@@ -31,6 +30,7 @@ from carryover.models.interface import LanguageModel, Watch
 from carryover.models.linear import plain, without_parts
 from carryover.models.losses import tied_cross_entropy
 from carryover.models.packing import Layout, Packed, pack
+from carryover.models.quiet import quiet
 from carryover.planning.facts import facts_of, stored_config
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
@@ -144,19 +144,15 @@ class HuggingFaceModel(LanguageModel[KeyValueCache | PaddedCache]):
     def _exchange(self) -> bool:
         """Puts in attention over packed batches; whether every layer called it, asked by running two tokens."""
         before = self.model.config._attn_implementation
-        verbosity = logging.get_verbosity()
-        logging.set_verbosity_error()
         try:
-            self.model.set_attn_implementation(PACKED)
-            layout = pack([np.zeros(2, np.int32)]).to(self._device()).layout
-            counted = _Counted(layout.rows, layout.width, layout.slots, calls=([],))
-            with torch.no_grad():
+            with quiet(), torch.no_grad():
+                self.model.set_attn_implementation(PACKED)
+                layout = pack([np.zeros(2, np.int32)]).to(self._device()).layout
+                counted = _Counted(layout.rows, layout.width, layout.slots, calls=([],))
                 self._states(input_ids=torch.zeros(1, 2, dtype=torch.int64, device=self._device()), layout=counted)
             took = len(counted.calls[0]) == self.facts.layers
         except (TypeError, ValueError):
             took = False
-        finally:
-            logging.set_verbosity(verbosity)
         if not took:
             self.model.set_attn_implementation(before)
         return took
@@ -279,22 +275,19 @@ def load(directory: str | Path, dropout: float | None = None) -> HuggingFaceMode
     if not list(directory.glob("*.safetensors")):
         raise BadInput(f"{directory}: no safetensors (pickled weights are never loaded); save the model with save_pretrained")
     rates = {} if dropout is None else {name: dropout for name in RATES if name in config}
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # what it would report is checked below
     try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            directory,
-            **rates,
-            dtype=torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        with quiet():  # what it would report is checked below
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                directory,
+                **rates,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
     except Exception as error:  # whatever transformers raises, it is about this directory
         raise BadInput(f"{directory}: transformers cannot load it ({' '.join(str(error).split())[:300]})") from error
-    finally:
-        logging.set_verbosity(verbosity)
     model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise BadInput(f"{directory}: no tensor {missing[0]} ({len(missing)} missing); its weights would be drawn at random")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
-from transformers.utils import logging
 
 from carryover.data import tokenizer
+from carryover.models.quiet import quiet
 from carryover.runtime import files
 from carryover.runtime.errors import BadInput
 
@@ -26,15 +26,12 @@ def settle(directory: Path) -> None:
     """
     path = directory / tokenizer.FILES[0]
     stored = tokenizer.load(path)
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()
     try:
-        used = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
-        wanted = [used(text).input_ids for text in PROBES]
+        with quiet():
+            used = AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
+            wanted = [used(text).input_ids for text in PROBES]
     except Exception as error:  # whatever transformers raises, it is about this directory
         raise BadInput(f"{directory}: transformers cannot open its tokeniser ({' '.join(str(error).split())[:300]})") from error
-    finally:
-        logging.set_verbosity(verbosity)
     if [stored.encode(text).ids for text in PROBES] == wanted:
         return
     if not used.is_fast:
