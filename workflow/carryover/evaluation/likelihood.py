@@ -13,15 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from tokenizers import Tokenizer
-from torch import Tensor
 
 from carryover.data.tokenizer import END_OF_TEXT, beginning
 from carryover.models.batching import by_width, grid_of
 from carryover.models.interface import LanguageModel
-from carryover.models.losses import ROWS_AT_ONCE
 from carryover.models.packing import pack
+from carryover.models.surprisal import surprisal
 from carryover.planning.facts import ModelFacts
 from carryover.runtime.errors import BadInput
 from carryover.runtime.progress import progress
@@ -104,18 +102,11 @@ def token_nats(
             with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
                 hidden = model.forward_packed(batch.to(device)).float()
             hidden = hidden[torch.from_numpy(np.concatenate(asking)).to(device)]
-            nats = np.split(_surprise(model, hidden, torch.from_numpy(targets).to(device)), np.cumsum(counts)[:-1])
-            for (row, window), own in zip(chosen, nats, strict=True):
+            nats = surprisal(model, hidden, torch.from_numpy(targets).to(device)).double().cpu().numpy()
+            for (row, window), own in zip(chosen, np.split(nats, np.cumsum(counts)[:-1]), strict=True):
                 found[row][window.first : window.stop] = own
             counter.advance(len(chosen))
     return found
-
-
-def _surprise(model: LanguageModel, hidden: Tensor, targets: Tensor) -> np.ndarray:
-    """-log p of each target [Q] by hidden states [Q, D], a few rows of the large vocabulary at a time."""
-    parts = zip(hidden.split(ROWS_AT_ONCE), targets.split(ROWS_AT_ONCE), strict=True)
-    each = [F.cross_entropy(model.hidden_state_to_token(rows), wanted, reduction="none") for rows, wanted in parts]
-    return torch.cat(each).double().cpu().numpy()
 
 
 def windows(length: int, context: int | None, stride: int | None = None) -> Iterator[Window]:

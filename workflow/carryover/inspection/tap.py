@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from carryover.inspection.attention import MEASURES, measures
 from carryover.models.batching import by_width, grid_of
 from carryover.models.interface import LanguageModel
-from carryover.models.losses import ROWS_AT_ONCE
 from carryover.models.packing import Packed, pack
+from carryover.models.surprisal import surprisal
 from carryover.runtime.errors import BadInput
 
 INTO_NEURONS = ("gate_proj", "c_fc", "dense_h_to_4h")  # the maps whose output goes through the activation function
@@ -147,9 +147,7 @@ def sentence_nats(model: LanguageModel, batch: Packed, hidden: Tensor) -> np.nda
     """-log p of the tokens of each sentence but its first, [B]; batch: of `pack`; hidden [N, D]: of `forward_packed`."""
     follows = torch.nonzero(batch.positions > 0).squeeze(1)  # each predicted by the token before it in the row
     lost = hidden.new_zeros(len(batch.ids))
-    for some in follows.split(ROWS_AT_ONCE):
-        logits = model.hidden_state_to_token(hidden[some - 1]).float()
-        lost[some] = torch.nn.functional.cross_entropy(logits, batch.ids[some], reduction="none")
+    lost[follows] = surprisal(model, hidden[follows - 1], batch.ids[follows])
     sums = lost.double().cumsum(0)[batch.ends]
     return np.diff(sums.cpu().numpy(), prepend=0.0)
 
