@@ -4,6 +4,7 @@ import pandas as pd
 
 from carryover.data import tokenizer
 from carryover.evaluation.likelihood import beginning_of_text, likelihood
+from carryover.models.opening import open_model
 from carryover.runtime import files, parts
 from carryover.runtime.devices import check_precision, choose_device
 from carryover.runtime.errors import BadInput
@@ -14,10 +15,8 @@ def work(job: Job) -> None:
     config, part = job.config, parts.load(job.config["parts"])
     device, directory = choose_device(job.gpu, config["threads"]), job.inputs["model"][0].parent
     check_precision(config["precision"], device)
-    model, made = part["models"].load(directory), tokenizer.load(directory / "tokenizer.json")
-    if job.inputs.get("added"):
-        part["methods"].load(model, job.inputs["added"][0].parent)
-    model = model.to(device)
+    model = open_model(part, job.inputs["model"], job.inputs.get("added", [])).to(device)
+    made = tokenizer.load(directory / "tokenizer.json")
     job.facts["beginning"] = [made.id_to_token(token) for token in beginning_of_text(made, model.facts)]
     for source, target in zip(job.inputs["texts"], job.outputs["likelihoods"], strict=True):
         with files.reading(source):

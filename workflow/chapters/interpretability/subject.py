@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from carryover.inspection.interventions import randomise
 from carryover.models.interface import LanguageModel
+from carryover.models.opening import open_model
 from carryover.runtime import parts
 from carryover.runtime.devices import choose_device
 from carryover.runtime.job import Job
@@ -13,9 +14,7 @@ def open_subject(job: Job) -> LanguageModel:
     """The model of the job's inputs `model`, with what training added (`added`), or at random weights, on the job's device."""
     part = parts.load(job.config["parts"])
     device = choose_device(job.gpu, job.config["threads"])
-    model: LanguageModel = part["models"].load(job.inputs["model"][0].parent)
-    if job.inputs.get("added"):
-        part["methods"].load(model, job.inputs["added"][0].parent)
+    model = open_model(part, job.inputs["model"], job.inputs.get("added", []))
     if job.config["random"]:
         randomise(model, seed=0)
     return model.to(device)
