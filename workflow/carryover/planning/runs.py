@@ -81,34 +81,43 @@ def without_training_text(config: Config) -> list[str]:
     return sorted(lacking)
 
 
+def as_it_is(model: str) -> Run:
+    """A model that is asked without being fine-tuned."""
+    return Run(paths.as_it_is(model), 0, "full", ())
+
+
 def evaluated_runs(config: Config) -> list[Run]:
     """Every model that predicts: the trained ones, and those that are evaluated as they are."""
-    as_they_are = [Run(paths.as_it_is(name), 0, "full", ()) for name in config["predict"]["as_they_are"]]
-    return [*trained_runs(config), *as_they_are]
+    return [*trained_runs(config), *map(as_it_is, config["predict"]["as_they_are"])]
 
 
 def asked_runs(config: Config) -> list[Run]:
     """Every model that is asked anything: those that predict, and those of which it is asked how likely they find text."""
-    as_they_are = [Run(paths.as_it_is(name), 0, "full", ()) for name in config["likelihood"]["models"]]
-    return list(dict.fromkeys([*evaluated_runs(config), *as_they_are, *_starts(config)]))
+    return list(dict.fromkeys([*evaluated_runs(config), *map(as_it_is, config["likelihood"]["models"]), *_starts(config)]))
 
 
 def _starts(config: Config) -> list[Run]:
     """The models, as they are, that runs start from whose forgetting is measured."""
     variants = config["likelihood"]["variants"]
     starts = (run.system.model for run in trained_runs(config) if run.system.variant in variants)
-    return [Run(paths.as_it_is(name), 0, "full", ()) for name in dict.fromkeys(starts)]
+    return [as_it_is(name) for name in dict.fromkeys(starts)]
 
 
 def primary_source_runs(config: Config) -> list[Run]:
     """The runs of the primary variant on the source language and the main task that are asked every language; none where it sees
     hypotheses alone, since such a run is asked its own language only."""
+    return [run for run in source_runs(config, config["finetune"]["model"]) if run.asked is None]
+
+
+def source_runs(config: Config, model: str) -> list[Run]:
+    """The runs of a model, of the primary variant, on the source language and the main task; none where it sees hypotheses
+    alone."""
     finetune = config["finetune"]
-    wanted = (finetune["model"], finetune["task"], finetune["primary_variant"], config["source_language"], "full")
+    wanted = (model, finetune["task"], finetune["primary_variant"], config["source_language"], "full")
     return [
         run
         for run in trained_runs(config)
-        if (run.system.model, run.system.task, run.system.variant, run.system.train, run.view) == wanted and run.asked is None
+        if (run.system.model, run.system.task, run.system.variant, run.system.train, run.view) == wanted
     ]
 
 

@@ -53,13 +53,7 @@ def subjects(config: Config) -> list[Subject]:
 
 def source_run(config: Config, model: str) -> str | None:
     """The run of a model on the source language: of the primary variant and the lowest seed; None where there is none."""
-    finetune = config["finetune"]
-    wanted = (model, finetune["task"], finetune["primary_variant"], config["source_language"])
-    found = [
-        run
-        for run in runs.trained_runs(config)
-        if (run.system.model, run.system.task, run.system.variant, run.system.train) == wanted and run.view == "full"
-    ]
+    found = runs.source_runs(config, model)
     return min(found, key=lambda run: run.seed).name if found else None
 
 
