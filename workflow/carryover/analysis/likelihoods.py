@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from carryover.analysis.predictions import Cells, joined, read_rows, values
+from carryover.analysis.predictions import Cells, cells_of, values
 from carryover.metrics import bits_per_byte, bits_per_sentence
 from carryover.planning.paths import EvaluationSet, System, likelihood_of
 
@@ -22,12 +21,8 @@ def asked_of(language: str) -> EvaluationSet:
 
 def read_likelihoods(paths: Iterable[Path], languages: Iterable[str]) -> Cells:
     """Every file of likelihoods in these languages, the seeds of a system together."""
-    listed, found = set(languages), dict[tuple[System, EvaluationSet], dict[int, pd.DataFrame]]()
-    for path in sorted(paths):
-        system, seed, language = likelihood_of(path)
-        if language in listed:
-            found.setdefault((system, asked_of(language)), {})[seed] = read_rows(path)
-    return {key: joined(*key, dict(sorted(tables.items())), ()) for key, tables in sorted(found.items())}
+    named = ((path, *likelihood_of(path)) for path in sorted(paths))
+    return cells_of(((path, system, seed, asked_of(language)) for path, system, seed, language in named), languages, {})
 
 
 def exposure(likelihoods: Cells, system: System, languages: Iterable[str], source: str) -> dict[str, float]:

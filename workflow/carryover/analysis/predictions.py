@@ -182,13 +182,19 @@ def read_cells(paths: Iterable[Path], languages: Iterable[str], labels: Mapping[
 
     paths: files, and folders with files in them; labels: the names of a task's candidates, by task.
     """
+    return cells_of(((path, *prediction_of(path)) for path in _files(paths)), languages, labels)
+
+
+def cells_of(
+    files: Iterable[tuple[Path, System, int, EvaluationSet]], languages: Iterable[str], labels: Mapping[str, tuple[str, ...]]
+) -> Cells:
+    """The files in these languages as cells; files: each with its system, seed and what was asked; labels: see `read_cells`."""
     listed, found = set(languages), dict[tuple[System, EvaluationSet], dict[int, pd.DataFrame]]()
-    for path in _files(paths):
-        system, seed, asked = prediction_of(path)
+    for path, system, seed, asked in files:
         if asked.language in listed:
-            found.setdefault((system, asked), {})[seed] = read_rows(path)
+            found.setdefault((system, asked), {})[seed] = _read_rows(path)
     return {
-        (system, asked): joined(system, asked, dict(sorted(tables.items())), labels.get(asked.task, ()))
+        (system, asked): _joined(system, asked, dict(sorted(tables.items())), labels.get(asked.task, ()))
         for (system, asked), tables in sorted(found.items())
     }
 
@@ -200,7 +206,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def read_rows(path: Path) -> pd.DataFrame:
+def _read_rows(path: Path) -> pd.DataFrame:
     """The rows of one file in the order of their ids. Raises BadInput where it is damaged, or has no rows or no numbers."""
     try:
         table = pd.read_parquet(path).sort_values("id", kind="stable", ignore_index=True)
@@ -214,7 +220,7 @@ def read_rows(path: Path) -> pd.DataFrame:
     return table
 
 
-def joined(system: System, asked: EvaluationSet, tables: dict[int, pd.DataFrame], labels: tuple[str, ...]) -> Cell:
+def _joined(system: System, asked: EvaluationSet, tables: dict[int, pd.DataFrame], labels: tuple[str, ...]) -> Cell:
     """The cell of one system and evaluation set. Raises BadInput where its seeds disagree about a row's target."""
     cells = [Cell(system, asked, (seed,), (table,), labels) for seed, table in tables.items()]
     for table in tables.values():
