@@ -1,16 +1,6 @@
 # One self-contained page, from the chapters' tables and figures and the provenance of every job before it.
-FILLING = {
-    "build",
-    "tokenizer",
-    "pretrain",
-    "convert",
-    "finetune",
-    "predict",
-    "generate",
-    "likelihood",
-    "plan",
-    "select",
-}  # a folder each
+# The stages whose jobs fill a folder each.
+FILLING = {"build", "tokenizer", "pretrain", "convert", "finetune", "predict", "generate", "likelihood", "plan", "select"}
 PREPARED = [job for job in WORK["jobs"] if not job["work"].endswith(("tables", "figures"))]
 
 

@@ -62,10 +62,9 @@ def measure(tables: dict[tuple[str, str], pd.DataFrame], tokenizer: Tokenizer, r
     """Fertility of every language: of the first `rows` rows of training text and of the whole, parallel dev set.
 
     tables: corpus tables by (language, text), with the text as published; text is `train`, `dev` or what else of dev there is,
-    such as `dev in latin`. Standard errors take the sentences as
-    a sample, those of one premise together. The token premium (Petrov et al.
-    2023) is the tokens of a language over those of English for the same sentences; only dev has it, where the ids are
-    the same.
+    such as `dev in latin`. Standard errors take the sentences as a sample, those of one premise together. The token premium
+    (Petrov et al. 2023) is the tokens of a language over those of English for the same sentences; only dev has it, where the
+    ids are the same.
     """
     measured = []
     tokens: dict[tuple[str, str], np.ndarray] = {}

@@ -20,8 +20,8 @@ STATES = (AT_RANDOM, AS_IT_IS, TUNED)
 class Inside:
     """config: the rule's slice. Of every subject: representations and lens, a row a language, layer and measure; attention, a row
     a head too; sentences, a row a language; ablation, a row a language that was ablated and one that was asked. cells: answers of
-    the fine-tuned subjects; scripts: of each language; claims, published: what was
-    claimed, and the similarities that were published."""
+    the fine-tuned subjects; scripts: of each language; claims, published: what was claimed, and the similarities that were
+    published."""
 
     config: dict[str, Any]
     representations: pd.DataFrame
