@@ -259,6 +259,7 @@ def make_tables(study: Path, config: dict[str, object] = CONFIG) -> dict[str, pd
         "tokens": sorted(study.glob("tokens/*/*/*/*.json")),
         "pretrain": sorted(study.glob("pretrained/*/pretrain.json")),
         "pretraining_curves": sorted(study.glob("pretrained/*/curve.csv")),
+        "taken_over": [path for path in sorted(study.glob("pretrained/*/provenance.json")) if path.parent.name != "toy"],
         "proposal": sorted(study.glob("select/proposal.json")),
         "parity": sorted(study.glob("parity/*.json")),
         "generations": sorted(study.glob("generate/generations.json")),

@@ -18,6 +18,7 @@ def work(job: Job) -> None:
     read = {name: [records.read_json(path) for path in job.inputs[name]] for name in named}
     pretraining = {path.parent.name: records.read_json(path) for path in job.inputs["pretrain"]}
     curves = {path.parent.name: records.read_csv(path) for path in job.inputs["pretraining_curves"]}
+    taken_over = {path.parent.name: records.read_json(path)["facts"] for path in job.inputs["taken_over"]}
     study = TransferStudy(
         cells=predictions.read_cells(job.inputs["predictions"], config["languages"], labels),
         training=records.read_training(job.inputs["training"]),
@@ -32,6 +33,7 @@ def work(job: Job) -> None:
             generations=[entry for entries in read["generations"] for entry in entries],
             pretraining=pretraining,
             pretraining_curves=curves,
+            taken_over=taken_over,
             finetuning_curves=records.read_curves(job.inputs["curves"]),
         ),
         metrics={task: {name: modules[f"metrics.{name}"] for name in names} for task, names in config["metrics"].items()},

@@ -1,6 +1,7 @@
 # The chapter's tables, from stored predictions and the records of the stages before: no GPU, seconds.
 MADE.append(f"{RESULTS}/transfer/tables/provenance.json")
 TOKENIZERS = {name: runs.tokenizer_of(config, name) for name in runs.models_in_use(config)}  # by model
+TAKEN_OVER = [name for name in runs.models_in_use(config) if name not in PRETRAINED]
 
 
 use rule job as transfer_tables with:
@@ -28,6 +29,7 @@ use rule job as transfer_tables with:
         tokens=[AT.counts(f"tokens/{MAIN_TOKENIZER}/{MAIN_TASK}/full/{language}.evaluation") for language in LANGUAGES],
         pretrain=[f"{AT.pretrained(name)}/pretrain.json" for name in PRETRAINED],
         pretraining_curves=[f"{AT.pretrained(name)}/curve.csv" for name in PRETRAINED],
+        taken_over=[AT.provenance(f"pretrained/{name}", fills_folder=True) for name in TAKEN_OVER],
         proposal=[f"{RESULTS}/select/proposal.json"] if SOURCE_RUNS else [],
         parity=expand(f"{RESULTS}/parity/{{model}}.json", model=runs.models_in_use(config)),
         generations=f"{RESULTS}/generate/generations.json",

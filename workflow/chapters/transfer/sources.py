@@ -15,7 +15,8 @@ from carryover.planning.paths import as_it_is
 
 
 class Records(NamedTuple):
-    """What stages wrote as JSON and CSV, one entry a file; pretraining and its curves by model, proposal None without one."""
+    """What stages wrote as JSON and CSV, one entry a file; pretraining and its curves by model, proposal None without one;
+    taken_over: the facts of each model that was not pretrained here, by model."""
 
     corpus: list[dict[str, Any]]
     tokens: list[dict[str, Any]]
@@ -24,6 +25,7 @@ class Records(NamedTuple):
     generations: list[dict[str, Any]]
     pretraining: dict[str, dict[str, Any]]
     pretraining_curves: dict[str, pd.DataFrame]
+    taken_over: dict[str, dict[str, Any]]
     finetuning_curves: pd.DataFrame
 
 

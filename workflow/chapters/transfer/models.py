@@ -1,0 +1,58 @@
+"""Where the models come from that this study did not pretrain: what their files say of themselves, and what was lost before."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pandas as pd
+
+from carryover.reporting.formatting import Words, listing, whole
+from carryover.reporting.phrases import Tables
+from chapters.transfer.sources import TransferStudy
+from chapters.transfer.tables import frame
+
+BITS = re.compile(r"Q(\d+)")  # in the name of a GGUF type, such as Q4_1 or IQ4_NL
+
+
+def models(study: TransferStudy) -> pd.DataFrame:
+    """Each model that was taken over: its parameters, its own name, license and languages where its file states them, and how
+    many of its weights were rounded to how many bits."""
+    columns = ["model", "parameters", "stated_name", "license", "stated_languages", "rounded"]
+    return frame((_model(name, facts) for name, facts in sorted(study.records.taken_over.items())), columns)
+
+
+def _model(name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    stated = facts.get("gguf", {})
+    rounded = _rounded(stated.get("quantised", {}))
+    return {
+        "model": name,
+        "parameters": facts["parameters"],
+        "stated_name": stated.get("name"),
+        "license": stated.get("license"),
+        "stated_languages": " ".join(stated.get("languages") or []) or None,
+        "rounded": listing(rounded) if rounded else None,
+    }
+
+
+def _rounded(weights: dict[str, int]) -> list[str]:
+    """`n to b bits` for each type of rounded weights, the coarsest first."""
+    found = sorted((int(bits[1]), count) for name, count in weights.items() if (bits := BITS.search(name)))
+    return [f"{whole(count)} to {bits} bits" for bits, count in found]
+
+
+def origins(tables: Tables, words: Words) -> list[str]:
+    """What has to be known of each such model before its numbers are read."""
+    said = []
+    for row in tables["models"].to_dict("records"):
+        if isinstance(row["rounded"], str):
+            said.append(
+                f"Of the {whole(row['parameters'])} weights of {row['model']}, {row['rounded']} had been rounded before this "
+                "study had them: its numbers are those of the rounded model."
+            )
+        if isinstance(row["stated_languages"], str):
+            named = words.languages(row["stated_languages"].split())
+            said.append(f"That {row['model']} was pretrained on {named} is what its file states; its text was not seen here.")
+        else:
+            said.append(f"What {row['model']} was pretrained on is its makers' word; its text was not seen here.")
+    return said
