@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo plan blast configuration adopt test test-slow bench bench-gpu lint lint-python lint-rules format report-zip paper sample-docs clean
+.PHONY: help demo plan blast configuration adopt test test-slow bench bench-gpu lint lint-python lint-rules format report-zip paper study-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -81,12 +81,12 @@ report-zip: $(VENV)/installed ## Snakemake's own report of a finished study
 paper: $(VENV)/installed ## the tables as LaTeX and the figures as PDF of a finished study
 	$(SNAKEMAKE) results/$(STUDY)/paper/paper.tex
 
-SHOWN = regimes zero_shot fertility hyperparameters per_language equal_effort controls pretraining data selection
-
-sample-docs: $(VENV)/installed ## put the finished sample study's tables and figure into docs/sample (figures, no text)
-	mkdir -p docs/sample
-	PYTHONPATH=workflow $(BIN)/python -m chapters.transfer.summary results/sample > docs/sample/results.txt
-	cp $(SHOWN:%=results/sample/transfer/tables/%.csv) results/sample/transfer/figures/regimes.svg results/sample/jobs.csv docs/sample
+# Not the models' continuations: what is committed of a real study is figures, no text.
+study-docs: $(VENV)/installed ## put the tables and the figure of a finished study (OVERLAY=...) into docs/
+	mkdir -p docs/$(STUDY)
+	PYTHONPATH=workflow $(BIN)/python -m chapters.transfer.summary results/$(STUDY) > docs/$(STUDY)/results.txt
+	cp $(filter-out %/generations.csv,$(wildcard results/$(STUDY)/transfer/tables/*.csv)) results/$(STUDY)/transfer/figures/regimes.svg \
+	  results/$(STUDY)/jobs.csv docs/$(STUDY)
 
 clean: ## remove results and downloads, not the virtual environment
 	rm -rf results data/downloads
