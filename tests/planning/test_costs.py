@@ -137,3 +137,13 @@ def test_every_rate_says_where_it_comes_from():
     assert RATES["source"].str.match(r"measured|assumed|computed|this card").all()
     assert not RATES.duplicated(["machine", "quantity"]).any()
     assert Path(ROOT / "data/prompt_tokens.csv").exists()
+
+
+def test_a_wide_model_is_planned_at_the_rate_that_was_measured_on_wide_ones():
+    rates = costs.pace(RATES, "cpu2")
+    job = {"job": "predictions/x", "work": "predict", "model": "m", "task": "nli", "view": "full", "languages": ["en"]}
+    work = {"jobs": [job], "models": {"m": {"tokenizer": "gpt2"}}, "rows": {"nli": {"dev": 30, "test": 60}}}
+    narrow = facts_of({"model_type": "gpt2", "n_embd": 128, "n_layer": 2, "n_head": 4})
+    for facts, rate in ((GPT2, "flops_wide_fp32"), (narrow, "flops_fp32")):
+        (row,) = costs.estimate(work, {"m": facts}, PRIOR, rates)
+        assert row["estimated_seconds"] == pytest.approx(row["flops"] / rates[rate], abs=0.01)

@@ -21,6 +21,7 @@ COLUMNS = ["job", "stage", "examples", "tokens", "updates", "flops", "estimated_
 SHARED = 5 / 9  # of a test set's tokens that are computed where three hypotheses share a premise, as counted on XNLI
 BYTES_PER_TOKEN = 4.6  # of English text under a byte-level BPE
 ROWS = {"train": 392_702, "dev": 2_490, "test": 5_010}  # of XNLI, where the config does not say
+WIDE = 512  # states from here on count as wide
 DISK = {"weight": 4, "token": 4, "prediction": 24, "row": 160}  # bytes; the last two as measured in compressed Parquet
 Job = Mapping[str, Any]
 
@@ -97,13 +98,20 @@ def estimate(work: Mapping[str, Any], facts: Mapping[str, ModelFacts], sizes: Si
 def _seconds(job: Job, amount: Mapping[str, float | None], facts: Mapping[str, ModelFacts], pace: Mapping[str, float]) -> float:
     seconds = pace.get(f"seconds_{job['work']}", 0.0) + (amount["examples"] or 0) * pace.get(f"seconds_{job['work']}_row", 0.0)
     if amount["flops"]:
-        precision = job.get("precision", "fp32")
-        seconds += amount["flops"] / pace.get(f"flops_{job['work']}_{precision}", pace[f"flops_{precision}"])
+        seconds += amount["flops"] / _rate(job, facts, pace)
     if amount["updates"]:
         passes = math.ceil(job["batch_size"] / (job.get("micro_batch_size") or job["batch_size"]))
         moved = facts[job["model"]].parameters if _trains_all(job) else 0
         seconds += amount["updates"] * (passes * pace["seconds_update"] + moved * pace["seconds_parameter"])
     return seconds
+
+
+def _rate(job: Job, facts: Mapping[str, ModelFacts], pace: Mapping[str, float]) -> float:
+    """Operations a second: those of wide models where the machine was measured on them, whose products keep a processor busier."""
+    precision = job.get("precision", "fp32")
+    wide = min(facts[name].width for name in job.get("models", [job.get("model")])) >= WIDE
+    names = [*([f"flops_wide_{precision}"] if wide else []), f"flops_{job['work']}_{precision}", f"flops_{precision}"]
+    return next(pace[name] for name in names if name in pace)
 
 
 def _trains_all(job: Job) -> bool:
