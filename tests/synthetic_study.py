@@ -41,6 +41,7 @@ CONFIG = {
     "fertility_not_comparable_because": {"bpe": "", "other": ""},
     "model": "toy",
     "tokenizers": {"toy": "bpe", "other": "other"},
+    "published_as": {"toy": "GPT-2 124M", "other": None},
     "equal_within": 0.02,
     "trained": TRAINED,
     "other_scripts": {"latin": [], "cyrillic": [], "greek": []},

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from carryover.analysis.predictions import Cell
-from carryover.analysis.published import compare_published, expected_english, for_recipe, read_published
+from carryover.analysis.published import compare_published, expected_english, for_recipe, read_published, zero_shot
 from carryover.analysis.study import Study
 from carryover.planning.paths import EvaluationSet, System
 from carryover.reporting.formatting import Words
@@ -110,6 +110,22 @@ def test_comparable_figures_get_a_difference_with_an_interval():
     assert [row[f"published_{name}"] for name in ("difference", "low", "high")] == pytest.approx([0.01, -0.01, 0.03])
     assert compare_published(score, 0.45, "", (3_927, 392_702))["comparison"].startswith("not comparable: trained on 3,927 rows")
     assert compare_published(score, None, "")["comparison"] == "nothing published"
+
+
+def test_figures_are_published_of_a_model_and_a_method(study):
+    """Another model, or the same one trained otherwise, is not what was published; Qwen's own figures are its LoRA's."""
+    config = CONFIG | {"comparable": True, "not_comparable_because": ""}
+    for named, reason in (
+        ("Qwen2.5-0.5B", "published of GPT-2 124M, method full"),
+        (None, "published of GPT-2 124M, method full"),
+    ):
+        made = make_tables(study, config | {"published_as": {"toy": named, "other": None}})
+        assert set(made["zero_shot"]["comparison"]) == {f"not comparable: {reason}"}
+        assert set(made["hyperparameters"]["comparison"].dropna()) <= {f"not comparable: {reason}", "nothing published"}
+    published = read_published(ROOT.glob("data/published/*.csv"))
+    qwen = zero_shot(published, "th", "Qwen2.5-0.5B", "lora")
+    assert (qwen["published"], qwen["public_runs"], qwen["published_model"]) == (0.6339, 1, "Qwen2.5-0.5B")
+    assert zero_shot(published, "th", "Qwen2.5-0.5B", "full")["published_model"] == "GPT-2 124M"
 
 
 def test_published_settings_are_found_by_their_recipe():

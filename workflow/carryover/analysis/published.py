@@ -16,7 +16,7 @@ import pandas as pd
 from carryover.analysis.records import read_csv
 
 REPORT = "sutd-report-2025"  # the report whose tables ours mirror
-MODEL = "gpt2"  # the 124M model that the report and the other public runs of the course fine-tuned
+MODEL, METHOD = "GPT-2 124M", "full"  # what the report and the other public runs of the course fine-tuned, and how
 BASELINE = {"lr": 5e-5, "batch_size": 4}  # the course's recipe, of which a published setting names the changes
 COMPARABLE, NOT_COMPARABLE, NOTHING = "comparable", "not comparable", "nothing published"
 SETTING, TOGETHER = "setting", "several languages"  # kinds of other public runs, next to the regimes zero-shot and own model
@@ -71,11 +71,16 @@ def value(table: pd.DataFrame, column: str, **where: Any) -> Any:
     return table[column].iloc[0] if len(table) else None
 
 
-def zero_shot(published: Published, language: str) -> dict[str, Any]:
-    """The report's zero-shot accuracy, and the range over all public runs of the same course."""
+def zero_shot(published: Published, language: str, model: str | None, method: str) -> dict[str, Any]:
+    """The report's zero-shot accuracy of this published model and method, and the range over all public runs of the same course;
+    of the model that most runs are of, where there are none of this one. `published_model` and `published_method` say which."""
     runs = published["zero_shot"]
-    runs = runs[(runs["language"] == language) & (runs["model"] == MODEL)]
+    if runs[(runs["model"] == model) & (runs["method"] == method)].empty:
+        model, method = MODEL, METHOD
+    runs = runs[(runs["language"] == language) & (runs["model"] == model) & (runs["method"] == method)]
     return {
+        "published_model": model,
+        "published_method": method,
         "published": value(runs, "test_accuracy", source=REPORT),
         "public_low": runs["test_accuracy"].min() if len(runs) else None,
         "public_high": runs["test_accuracy"].max() if len(runs) else None,

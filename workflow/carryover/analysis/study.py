@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from carryover.analysis.predictions import Cell, Cells
-from carryover.analysis.published import Published
+from carryover.analysis.published import METHOD, MODEL, Published
 from carryover.metrics.bootstrap import Settings
 from carryover.planning.paths import NOTHING, EvaluationSet, System, as_it_is
 
@@ -70,6 +70,11 @@ class Study:
     def incomparable(self) -> str:
         """Why no accuracy of this study can be compared with published ones; empty where they can."""
         return "" if self.config["comparable"] else self.config["not_comparable_because"]
+
+    def incomparable_with(self, ours: Group | System, model: str = MODEL, method: str = METHOD) -> str:
+        """Why accuracies of our model and method cannot be compared with those published of another; empty where they can."""
+        own = (self.config["published_as"][ours.model], ours.method)
+        return self.incomparable or ("" if own == (model, method) else f"published of {model}, method {method}")
 
     def cell(self, system: System | None, language: str, split: str = "test", view: str = "full") -> Cell | None:
         """The answers of this system to this test of the study's task, if it was asked."""

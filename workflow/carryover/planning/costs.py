@@ -107,7 +107,7 @@ def _seconds(job: Job, amount: Mapping[str, float | None], facts: Mapping[str, M
 
 
 def _rate(job: Job, facts: Mapping[str, ModelFacts], pace: Mapping[str, float]) -> float:
-    """Operations a second: those of wide models where the machine was measured on them, whose products keep a processor busier."""
+    """Operations a second; of wide models, whose products keep a processor busier, where the machine was measured on them."""
     precision = job.get("precision", "fp32")
     wide = min(facts[name].width for name in job.get("models", [job.get("model")])) >= WIDE
     names = [*([f"flops_wide_{precision}"] if wide else []), f"flops_{job['work']}_{precision}", f"flops_{precision}"]

@@ -58,9 +58,8 @@ def _setting(study: Study, system: System, split: str, baseline: System | None, 
         row |= compare(cell, against, study.settings, comparisons)
     theirs = published.for_recipe(study.published, recipe)
     column = f"{split}_accuracy"
-    row |= published.compare_published(
-        row, theirs.get(column), study.incomparable, (record.get("rows"), theirs.get("train_rows"))
-    )
+    reason = study.incomparable_with(system)
+    row |= published.compare_published(row, theirs.get(column), reason, (record.get("rows"), theirs.get("train_rows")))
     if theirs:
         row["published_train_loss"] = theirs["train_loss"]
         base = published.for_recipe(study.published, recipe | published.BASELINE)

@@ -55,7 +55,12 @@ def _fill(study: Study, row: dict[str, Any], comparisons: int) -> np.ndarray:
     row |= score(cell, study.settings) | compare(cell, start, study.settings, comparisons)
     theirs = published.per_language(study.published, language)
     spent = (study.record(cell.system).get("rows"), theirs.pop("rows", None))
-    row |= published.compare_published(row, theirs.get("published_test"), study.incomparable, spent)
+    row |= published.compare_published(
+        row,
+        theirs.get("published_test"),
+        study.incomparable_with(cell.system),
+        spent,
+    )
     row |= {name: theirs.get(name) for name in ("published_zero_shot", "published_dev")}
     row |= _improvement(row, theirs.get("published_improvement"), row["comparison"])
     first, second = paired(cell, start)
@@ -101,7 +106,7 @@ def public_runs(study: Study) -> pd.DataFrame:
                 system = next((m for m in study.joint_systems(group) if _same(study, m, run["trained_on"])), None)
             ours = _ours(study, system, language) if language in study.languages else {}
             spent = (study.record(system).get("rows") if system else None, run["rows"])
-            reason = study.incomparable or run["reason"] or note
+            reason = study.incomparable_with(group) or run["reason"] or note
             reference = published.compare_published(ours, run["accuracy"], reason, spent) if ours else _without(run["accuracy"])
             named = {name: run[name] for name in ("source", "setting", "trained_on", "rows", "language")}
             table.append(group._asdict() | {"regime": regime} | named | ours | reference)

@@ -62,6 +62,7 @@ use rule job as transfer_tables with:
                 for name in set(TOKENIZERS.values())
             },
             tokenizers=TOKENIZERS,
+            published_as={name: config["models"][name]["published"] for name in TOKENIZERS},
             primary_variant=config["finetune"]["primary_variant"],
             trained={run.system.train: run.languages for run in RUNS.values()},
             source_language=config["source_language"],

@@ -42,7 +42,7 @@ def _public_range(row: Row, words: Words) -> list[str]:
     if pd.isna(row["public_low"]):
         return []
     span = f"{words.number(row['public_low'])} to {words.percent(row['public_high'])}"
-    runs = f"{number_of(int(row['public_runs']), 'public run')} of GPT-2 124M on all of XNLI reached {span}"
+    runs = f"{number_of(int(row['public_runs']), 'public run')} of {row['published_model']} on all of XNLI reached {span}"
     if row["comparison"] != "comparable":
         return [
             f"{capital(runs)}; that is not comparable with this study ({row['comparison'].removeprefix('not comparable: ')})."

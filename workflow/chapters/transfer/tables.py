@@ -95,15 +95,16 @@ def zero_shot(study: Study) -> pd.DataFrame:
             row = facts(system, cell) | {"language": language} | score(cell, study.settings)
             row["tokenizer"] = study.tokenizer_of(group.model)
             row["category"] = _category(row["accuracy"], bounds)
-            others = published.zero_shot(study.published, language)
+            others = published.zero_shot(study.published, language, study.config["published_as"][group.model], group.method)
             if others["published"] is not None:
                 row["published_category"] = _category(others["published"], bounds)
             spent = (study.record(system).get("rows"), published.expected_english(study.published)[3])
-            rows.append(row | others | published.compare_published(row, others["published"], study.incomparable, spent))
+            reason = study.incomparable_with(group, others["published_model"], others["published_method"])
+            rows.append(row | others | published.compare_published(row, others["published"], reason, spent))
         judge(rows, study.settings)
         table += rows
     columns = [*RUN, "tokenizer", "seeds", "language", *SCORE, *GREEDY, "category", "published_category", *PUBLISHED]
-    return frame(table, [*columns, "public_low", "public_high", "public_runs"])
+    return frame(table, [*columns, "published_model", "public_low", "public_high", "public_runs"])
 
 
 def _category(accuracy: float, bounds: dict[str, float]) -> str:
@@ -166,15 +167,17 @@ def _fill_regime(study: Study, group: Group, regime: str, row: dict[str, Any], c
     baseline = study.cell(study.zero_shot(group), language)
     if regime != ZERO_SHOT and baseline is not None:
         row |= compare(cell, baseline, study.settings, comparisons)
+    reason = study.incomparable_with(group)
     if regime == ZERO_SHOT:
-        reference = published.zero_shot(study.published, language)["published"]
-        theirs: int | None = published.expected_english(study.published)[3]
+        found = published.zero_shot(study.published, language, study.config["published_as"][group.model], group.method)
+        reason = study.incomparable_with(group, found["published_model"], found["published_method"])
+        reference, theirs = found["published"], published.expected_english(study.published)[3]
     elif regime == OWN:
         reference, theirs = published.own_model(study.published, language)
     else:
         reference, theirs = published.joint_model(study.published, language, trained)
         theirs = theirs * len(trained) if theirs is not None else None
-    row |= published.compare_published(row, reference, study.incomparable, (record.get("rows"), theirs))
+    row |= published.compare_published(row, reference, reason, (record.get("rows"), theirs))
 
 
 def transfer_matrix(study: Study) -> pd.DataFrame:

@@ -26,7 +26,7 @@ def claims(study: TransferStudy) -> pd.DataFrame:
     for group in study.groups():
         own = {name: rows_of(table, Group(group.model, group.method)) for name, table in made.items()}
         own["fertility"] = made["fertility"][made["fertility"]["tokenizer"] == study.tokenizer_of(group.model)]
-        results = Results(group.model, own, study.scripts, study.source, study.settings, study.incomparable)
+        results = Results(group.model, own, study.scripts, study.source, study.settings, study.incomparable_with(group))
         rows += [group._asdict() | row for row in verdicts(listed, deciding_tests(tests), results)]
     columns = [*tables.GROUP, "source", "section", "claim", "test", "verdict", "numbers", "n", "why"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64"})
