@@ -28,6 +28,7 @@ for chapter in CHAPTERS:
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/cards.smk"
 
 
 # On a cluster these run where Snakemake does: they need the internet, or less time than a place in the queue.

@@ -93,6 +93,24 @@ def test_a_trained_model_is_a_hugging_face_directory(results):
         torch.testing.assert_close(logits, theirs(ids).logits, atol=1e-4, rtol=1e-4)
 
 
+def test_every_model_gets_its_card_and_opens_with_it(project, results):
+    from huggingface_hub import ModelCard
+    from transformers import AutoModelForCausalLM
+
+    ran = snakemake(project, *MINI, "--quiet", "rules", "results/mini/cards.provenance.json")
+    assert ran.returncode == 0, ran.stdout[-2000:]
+    directories = [path.parent for path in results.glob("models/**/training.json")]
+    table = pd.read_csv(results / "transfer/tables/scores.csv", keep_default_na=False).query("split == 'test'")
+    for directory in directories:
+        read = ModelCard.load(directory / "README.md")
+        found = {one.dataset_config: one.metric_value for one in read.data.eval_results}
+        model, _, method, variant, train, seed = directory.parts[-6:]
+        rows = table.query(f"model == '{model}' and method == '{method}' and variant == '{variant}' and train == '{train}'")
+        rows = rows[(rows["seed"] == int(seed.removeprefix("seed"))) & rows["view"].isin(["full", "hypothesis"])]
+        assert found == pytest.approx(dict(zip(rows["language"], rows["value"], strict=True)), abs=6e-5)
+    AutoModelForCausalLM.from_pretrained(directories[0])
+
+
 def test_outputs_are_there_with_their_provenance(results):
     names = ["report.html", "config.yaml", "jobs.csv", "generate/generations.json", "parity/toy.json", "select/adopt.yaml"]
     assert all((results / name).stat().st_size > 0 for name in names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,10 +10,11 @@ import pandas as pd
 
 from carryover.analysis.comparison import ABOVE, CONSTANT, HIGHER, LOWER, NO_DIFFERENCE, NO_EVIDENCE
 from carryover.analysis.statistics import POWER
-from carryover.reporting.formatting import SPACE, Words, listing, p_value, signed
+from carryover.reporting.formatting import SPACE, Words, listing, p_value, signed, whole
 
 Tables = Mapping[str, pd.DataFrame]
 Row = dict[str, Any]
+BITS = re.compile(r"Q(\d+)")  # in the name of a GGUF type, such as Q4_1 or IQ4_NL
 MOST_TOLD = 5  # differences that one sentence lists with their intervals
 
 
@@ -26,6 +28,12 @@ def rows(table: pd.DataFrame, **where: Any) -> list[Row]:
 def capital(text: str) -> str:
     """The text with a capital first letter, the rest as it is."""
     return text[:1].upper() + text[1:]
+
+
+def rounded(weights: Mapping[str, int]) -> str | None:
+    """How many weights were rounded to how many bits, by the GGUF types of tensors, the coarsest first; None where none was."""
+    found = sorted((int(bits[1]), count) for name, count in weights.items() if (bits := BITS.search(name)))
+    return listing([f"{whole(count)} to {bits} bits" for bits, count in found]) if found else None
 
 
 def verdict(row: Row, words: Words) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pandas as pd
 
-from carryover.reporting.formatting import Words, listing, whole
-from carryover.reporting.phrases import Tables
+from carryover.reporting.formatting import Words, whole
+from carryover.reporting.phrases import Tables, rounded
 from chapters.transfer.sources import TransferStudy
 from chapters.transfer.tables import frame
-
-BITS = re.compile(r"Q(\d+)")  # in the name of a GGUF type, such as Q4_1 or IQ4_NL
 
 
 def models(study: TransferStudy) -> pd.DataFrame:
@@ -24,21 +21,14 @@ def models(study: TransferStudy) -> pd.DataFrame:
 
 def _model(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     stated = facts.get("gguf", {})
-    rounded = _rounded(stated.get("quantised", {}))
     return {
         "model": name,
         "parameters": facts["parameters"],
         "stated_name": stated.get("name"),
         "license": stated.get("license"),
         "stated_languages": " ".join(stated.get("languages") or []) or None,
-        "rounded": listing(rounded) if rounded else None,
+        "rounded": rounded(stated.get("quantised", {})),
     }
-
-
-def _rounded(weights: dict[str, int]) -> list[str]:
-    """`n to b bits` for each type of rounded weights, the coarsest first."""
-    found = sorted((int(bits[1]), count) for name, count in weights.items() if (bits := BITS.search(name)))
-    return [f"{whole(count)} to {bits} bits" for bits, count in found]
 
 
 def origins(tables: Tables, words: Words) -> list[str]:
