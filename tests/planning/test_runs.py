@@ -207,6 +207,15 @@ def test_the_sample_study_trains_what_it_says():
     assert set(config["languages"]) - set(config["tasks"]["nli"]["train_languages"]) == {"el", "bg", "ru", "hi", "th"}
 
 
+def test_the_pretrained_study_scores_few_models_everywhere_and_its_shown_part_is_a_part():
+    whole, part = shipped("pretrained.yaml"), shipped("pretrained.yaml", "../../docs/pretrained/part.yaml")
+    everywhere = {name.split("/")[3] for (name, _, view), asked in runs.predictions(whole).items() if len(asked) == 15}
+    assert everywhere == {"baseline", "none"}
+    assert {run.name for run in runs.trained_runs(part)} < {run.name for run in runs.trained_runs(whole)}
+    assert {run.seed for run in runs.trained_runs(whole) if run.system.train == "en"} == {0, 1, 2}
+    assert whole["tasks"]["nli"]["evaluation_rows"]["test"] >= 1002 and part["languages"] == whole["languages"]
+
+
 def test_the_published_study_trains_english_in_every_variant_and_the_report_s_models():
     config = shipped()
     trained = runs.trained_runs(config)
