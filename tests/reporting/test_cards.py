@@ -23,14 +23,14 @@ LORA = Trained(
     seed=2,
     record=RECORD | {"trained_parameters": 120},
     base={"hub": "someone/small", "license": "Apache-2.0", "rounded": "8,000 to 4 bits"},
-    adapter=True,
+    adapter="LORA",
     prompt={"template": "{premise} implies {hypothesis}:", "labels": ["0", "1", "2"]},
     training="rows_train",
     test="rows",
     study="trial",
     commit="abc123",
 )
-FULL = dataclasses.replace(LORA, adapter=False, base={"hub": None, "license": None, "rounded": None}, commit=None, prompt={})
+FULL = dataclasses.replace(LORA, adapter=None, base={"hub": None, "license": None, "rounded": None}, commit=None, prompt={})
 WORDS = Words({"en": "English", "es": "Spanish", "de": "German"}, 1, 0.95, "en", {"clusters": "premises"})
 SETTINGS = Settings(0.95, 300, 0)
 
@@ -57,7 +57,7 @@ def test_the_hubs_own_classes_read_a_card_and_write_the_same(trained):
     assert set(results) == {"en", "de"} and results["en"].metric_value == pytest.approx(0.8)
     assert "95" in results["en"].metric_name and "n = 300" in results["en"].metric_name
     assert read.data.language == ["en", "es"]
-    assert read.data.library_name == ("peft" if trained.adapter else "transformers")
+    assert read.data.library_name == {"LORA": "peft", None: "transformers"}[trained.adapter]
     assert read.data.get("base_model") == trained.base["hub"]
     assert read.data.get("license") == {"Apache-2.0": "apache-2.0", None: None}[trained.base["license"]]
 
@@ -69,6 +69,11 @@ def test_a_card_says_what_was_trained_how_to_ask_and_where_nothing_was_shown():
     assert "```\n{premise} implies {hypothesis}:\n```" in text and "`0`, `1`, `2`" in text
     assert "| English | accuracy | 0.800 | " in text and "| 300 | 100 |" in text
     assert "No evidence above the best constant answer (after Holm's correction) in German." in text
+
+
+def test_an_adapter_that_peft_cannot_open_is_not_called_one_of_its_own():
+    bottleneck = dataclasses.replace(LORA, adapter="BOTTLENECK")
+    assert ModelCard(card(bottleneck, CELLS, {"nli": {"accuracy": accuracy}}, SETTINGS, WORDS)).data.library_name == "carryover"
 
 
 def test_what_is_not_known_is_said_or_left_out():

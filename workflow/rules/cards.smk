@@ -23,6 +23,7 @@ use rule job as cards with:
         ],
         training=[f"{AT.run(name)}/training.json" for name in CARDED],
         made=[f"{AT.run(name)}/provenance.json" for name in CARDED],
+        adapters=[f"{AT.run(name)}/adapter_config.json" for name in CARDED if not is_whole(name)],
         models=[AT.provenance(f"pretrained/{name}", fills_folder=True) for name in runs.models_in_use(config)],
         languages="data/languages.csv",
     output:
@@ -40,7 +41,6 @@ use rule job as cards with:
             labels={task: runs.labels_of(task) for task in TASKS},
             tasks={task: asked_as(task) for task in TASKS},
             hub={name: origins.hub_name(config["models"][name], FILES) for name in runs.models_in_use(config)},
-            adapters=[not is_whole(name) for name in CARDED],
             languages=LANGUAGES,
             study=config["study"],
             confidence=config["report"]["confidence"],

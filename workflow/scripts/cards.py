@@ -19,6 +19,7 @@ def work(job: Job) -> None:
     metrics = {task: {name: modules[f"metrics.{name}"] for name in names} for task, names in config["metrics"].items()}
     labels = {task: tuple(names) for task, names in config["labels"].items()}
     cells = read_cells(job.inputs["predictions"], config["languages"], labels)
+    adapters = {path.parent: read_json(path)["peft_type"] for path in job.inputs["adapters"]}
     stated = {path.parent.name: read_json(path)["facts"].get("gguf", {}) for path in job.inputs["models"]}
     for place, target in enumerate(job.outputs["cards"]):
         system, seed = run_of(target)
@@ -29,7 +30,7 @@ def work(job: Job) -> None:
             seed=seed,
             record=read_json(job.inputs["training"][place]),
             base={"hub": config["hub"][system.model], **from_file},
-            adapter=config["adapters"][place],
+            adapter=adapters.get(target.parent),
             **{name: config["tasks"][system.task][name] for name in ("prompt", "training", "test")},
             study=config["study"],
             commit=read_json(job.inputs["made"][place])["git_commit"],

@@ -19,6 +19,7 @@ from carryover.metrics.bootstrap import Settings
 from carryover.planning.paths import System
 from carryover.reporting.formatting import Words, whole
 
+OF_PEFT = ("LORA", "IA3", "PREFIX_TUNING", "PROMPT_TUNING")  # formats that peft opens; others are this project's own
 IDENTIFIER = re.compile(r"[A-Za-z0-9.+-]+")  # of a licence, which the hub takes in lower case
 RECIPE = ("lr", "batch_size", "epochs", "max_updates", "warmup", "schedule", "clip", "dropout", "weight_decay", "precision")
 
@@ -28,16 +29,16 @@ class Trained:
     """A trained run.
 
     record: its training.json; base: of the model that it started from its `hub` (repository), `license` and `rounded` (what was
-    rounded before), each None where nothing is known; adapter: whether its files hold a peft adapter alone; prompt: the
-    `template` and the `labels` that stand in its text, empty for a task without; training, test: the names of the files that
-    its text comes from; study, commit: what made it.
+    rounded before), each None where nothing is known; adapter: the type of adapter that its files hold alone (`peft_type`),
+    None where they hold a model; prompt: the `template` and the `labels` that stand in its text, empty for a task without;
+    training, test: the names of the files that its text comes from; study, commit: what made it.
     """
 
     system: System
     seed: int
     record: Mapping[str, Any]
     base: Mapping[str, str | None]
-    adapter: bool
+    adapter: str | None
     prompt: Mapping[str, Any]
     training: str
     test: str
@@ -75,7 +76,7 @@ def _metadata(trained: Trained, scores: Sequence[Mapping[str, Any]], words: Word
     return ModelCardData(
         language=list(trained.record["languages"]),
         license=license.lower() if license and IDENTIFIER.fullmatch(license) else None,
-        library_name="peft" if trained.adapter else "transformers",
+        library_name="transformers" if trained.adapter is None else "peft" if trained.adapter in OF_PEFT else "carryover",
         base_model=trained.base["hub"],
         tags=["carryover", system.task, system.method],
         model_name=f"{system.name}/seed{trained.seed}" if results else None,
@@ -85,7 +86,7 @@ def _metadata(trained: Trained, scores: Sequence[Mapping[str, Any]], words: Word
 
 def _title(trained: Trained, words: Words) -> str:
     system, languages = trained.system, words.languages(trained.record["languages"])
-    what = "a peft adapter for" if trained.adapter else "all weights of"
+    what = f"an adapter ({trained.adapter}) for" if trained.adapter else "all weights of"
     return (
         f"# {system.model}, fine-tuned on {system.task} in {languages}\n\n"
         f"These files hold {what} {system.model}{_origin(trained)}, trained by the method `{system.method}` (variant "
