@@ -8,7 +8,7 @@ STUDY = $(shell sed -n 's/^study: *//p' $(OVERLAY))
 SNAKEMAKE = $(BIN)/snakemake --workflow-profile $(PROFILE) --configfile $(OVERLAY)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo plan blast configuration adopt test test-slow bench bench-gpu lint lint-python lint-rules format report-zip paper cards study-docs clean
+.PHONY: help demo plan blast configuration adopt test test-slow bench bench-gpu lint lint-python lint-rules format report-zip paper cards compare study-docs clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ format: $(VENV)/installed-dev ## rewrite in the project's style
 
 report-zip: $(VENV)/installed ## Snakemake's own report of a finished study
 	$(SNAKEMAKE) --report results/$(STUDY)/snakemake-report.zip
+
+compare: $(VENV)/installed ## two finished studies side by side: make compare A=results/one B=results/two
+	PYTHONPATH=workflow $(BIN)/python -m tools.compare $(A) $(B)
 
 cards: $(VENV)/installed ## a model card into the directory of each trained model of a finished study
 	$(SNAKEMAKE) results/$(STUDY)/cards.provenance.json

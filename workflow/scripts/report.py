@@ -50,6 +50,7 @@ def work(job: Job) -> None:
         texts,
         title=config["title"],
         study=config["study"],
+        against=None,
         source=words.source_name,
         languages=len(config["languages"]),
         chapters=views,
