@@ -171,7 +171,8 @@ def _fill_regime(study: Study, group: Group, regime: str, row: dict[str, Any], c
     if regime == ZERO_SHOT:
         found = published.zero_shot(study.published, language, study.config["published_as"][group.model], group.method)
         reason = study.incomparable_with(group, found["published_model"], found["published_method"])
-        reference, theirs = found["published"], published.expected_english(study.published)[3]
+        reference = found["published"]
+        theirs: int | None = published.expected_english(study.published)[3]
     elif regime == OWN:
         reference, theirs = published.own_model(study.published, language)
     else:
