@@ -276,14 +276,14 @@ def test_an_adapter_of_another_model_is_refused(make, make_model, tmp_path):
         model = make("ours")
         method.apply(model, OPTIONS[method])
         method.save(model, tmp_path)
-        with pytest.raises(BadInput, match="is in no layer of this gpt2; it was trained on another|no layer of this gpt2 ends"):
+        with pytest.raises(BadInput, match=r"is in no layer of this gpt2; it was trained on another|no layer of this gpt2 ends"):
             method.load(make_model(n_layer=2, n_positions=64), tmp_path)
 
 
 def test_what_the_model_does_not_have_is_refused(make):
     with pytest.raises(BadInput, match=r"ia3\.targets: no layer of this gpt2 ends in 'q_proj'; there are c_attn, c_fc, c_proj"):
         ia3.apply(make("ours"), {"targets": ["q_proj"], "feed_forward": None})
-    with pytest.raises(BadInput, match="ia3.targets: .*c_proj is among the feed-forward layers too"):
+    with pytest.raises(BadInput, match=r"ia3.targets: .*c_proj is among the feed-forward layers too"):
         ia3.apply(make("ours"), {"targets": ["c_proj"], "feed_forward": None})
     with pytest.raises(BadInput, match=r"last_layers\.blocks: 4, and this gpt2 has 3"):
         last_layers.apply(make("ours"), {"blocks": 4})
