@@ -82,6 +82,9 @@ def test_defaults_are_filled_at_every_depth(least):
         **config["pretrain"]["recipe"],
         **{"lr": 0.5, "view": "full", "method": "full", "micro_batch_size": None},
         "lora": {"rank": 8, "alpha": 16, "dropout": 0, "targets": None},
+        "adapters": {"bottleneck": 64},
+        "ia3": {"targets": None, "feed_forward": None},
+        "last_layers": {"blocks": 2},
     }
     assert config["finetune"]["runs"] == [
         {"variant": "baseline", "train": "en", "seeds": [0], "model": None, "task": None, "asked": None}
@@ -94,7 +97,8 @@ def test_variants_stay_what_they_change(changed):
     config = resolve(changed("finetune.variants.mine", {"lr": 0.25}), SCHEMA)
     assert config["finetune"]["variants"]["mine"] == {"lr": 0.25}
     assert config["finetune"]["variants"]["baseline"] == {}
-    recipe = {name: value for name, value in config["finetune"]["recipe"].items() if name != "lora"}  # not the method's
+    others = set(SCHEMA["$defs"]["finetuning"]["properties"]["method"]["enum"])  # whose options are not the method's
+    recipe = {name: value for name, value in config["finetune"]["recipe"].items() if name not in others}
     assert recipe_of(config, "mine") == {**recipe, "lr": 0.25}
     assert recipe_of(config, "baseline") == recipe
 

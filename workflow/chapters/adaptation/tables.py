@@ -20,6 +20,9 @@ from chapters.adaptation.sources import Adaptation
 
 SYSTEM = ["model", "method", "variant"]
 DIFFERENCE = ["difference", "difference_low", "difference_high", "p_difference", "detectable", "finding"]
+PARTS = ("source", "others")  # the source language, and the mean of the others
+MEAN = ["accuracy", "low", "high", "languages", *DIFFERENCE]
+SPENT = ["rank", "alpha", "examples", "updates", "parameters", "trained_share"]
 PRICES = ["trained_parameters", "model_bytes", "seconds_per_thousand", "peak_memory_mb"]
 
 
@@ -82,46 +85,36 @@ def methods(study: Adaptation) -> pd.DataFrame:
     Means are over the languages that both were asked. Holm, by the paired bootstrap, over the systems of a model. Prices are
     means over seeds; `frontier` marks what no other system of the model beats in source accuracy and in that price at once.
     """
-    table = []
+    table, families = [], dict[tuple[str, str], list[dict[str, Any]]]()
     for system in study.systems():
         other, records = study.reference(system), study.records(system)
         shared = [code for code in study.asked(system) if other is None or study.cell(other, code) is not None]
         row = named(system) | {"train": system.train, "seeds": len(records), "against": other.variant if other else None}
-        for part, codes in (("source", [study.source]), ("others", [code for code in shared if code != study.source])):
-            row |= _against(study, system, other, [code for code in codes if code in shared], part)
-        table.append(row | prices(records))
-    frame = pd.DataFrame(table, columns=_columns())
-    for model in dict.fromkeys(frame["model"]):
-        rows = frame["model"] == model
-        for part in ("source", "others"):
-            family = [row for row in frame[rows].to_dict("records") if not pd.isna(row[f"{part}_p"])]
-            judged = [_renamed(row, part) for row in family]
-            judge_differences(judged, study.settings, PAIRED)
-            for row in judged:
-                place = rows & (frame["variant"] == row["variant"]) & (frame["method"] == row["method"])
-                frame.loc[place, [f"{part}_p_holm", f"{part}_finding"]] = [row["p_difference"], row["finding"]]
-        for price in PRICES:
-            frame.loc[rows, f"frontier_{price}"] = frontier(frame[rows][price], frame[rows]["source_accuracy"])
-    return frame.astype({f"frontier_{price}": object for price in PRICES})
+        compared = {
+            part: _against(study, system, other, [code for code in shared if (code == study.source) == (part == "source")])
+            for part in PARTS
+        }
+        for part, found in compared.items():
+            if PAIRED in found:
+                families.setdefault((system.model, part), []).append(found)
+        table.append((row | prices(records), compared))
+    for family in families.values():
+        judge_differences(family, study.settings, PAIRED)
+    rows = [row | {f"{part}_{name}": found.get(name) for part, found in parts.items() for name in MEAN} for row, parts in table]
+    columns = [*SYSTEM, "train", "seeds", "against", *(f"{part}_{name}" for part in PARTS for name in MEAN), *SPENT, *PRICES]
+    frame = pd.DataFrame(rows, columns=columns)
+    for price in PRICES:
+        marked = {
+            place: on
+            for _, some in frame.groupby("model", sort=False)
+            for place, on in zip(some.index, frontier(some[price], some["source_accuracy"]), strict=True)
+        }
+        frame[f"frontier_{price}"] = pd.Series(marked, index=frame.index, dtype=bool)
+    return frame
 
 
-def _columns() -> list[str]:
-    parts = [
-        *("accuracy", "low", "high", "languages", "difference", "difference_low", "difference_high", "p", "p_holm"),
-        *("detectable", "finding"),
-    ]
-    both = [f"{part}_{name}" for part in ("source", "others") for name in parts]
-    facts = ["rank", "alpha", "examples", "updates", "parameters", "trained_share", *PRICES]
-    return [*SYSTEM, "train", "seeds", "against", *both, *facts, *(f"frontier_{price}" for price in PRICES)]
-
-
-def _renamed(row: dict[str, Any], part: str) -> dict[str, Any]:
-    ends = ("difference", "difference_low", "difference_high")
-    return {name: row[name] for name in SYSTEM} | {end: row[f"{part}_{end}"] for end in ends} | {PAIRED: row[f"{part}_p"]}
-
-
-def _against(study: Adaptation, system: System, other: System | None, codes: list[str], part: str) -> dict[str, Any]:
-    """A mean over some languages and its difference to the reference's, each column with the part's name before it."""
+def _against(study: Adaptation, system: System, other: System | None, codes: list[str]) -> dict[str, Any]:
+    """A mean over some languages with its interval and, where there is a reference, its difference to the reference's."""
     pairs = [(study.cell(system, code), study.cell(other, code)) for code in codes]
     first = mean_over([cell for cell, _ in pairs if cell is not None], study.settings)
     if first is None:
@@ -130,13 +123,13 @@ def _against(study: Adaptation, system: System, other: System | None, codes: lis
     row = {"accuracy": first.value, "low": low, "high": high, "languages": first.n}
     both = [paired(cell, against) for cell, against in pairs if cell is not None and against is not None]
     own, theirs = (mean_over(cells, study.settings) for cells in zip(*both, strict=True)) if both else (None, None)
-    if own is not None and theirs is not None:
-        drawn, found = own.drawn - theirs.drawn, own.value - theirs.value
-        ends = interval(drawn, study.settings.confidence)
-        comparisons = sum(one.model == system.model for one in study.systems()) - 1
-        row |= {"difference": found, "difference_low": ends[0], "difference_high": ends[1], "p": paired_p(found, drawn)}
-        row |= {"detectable": smallest_detectable(drawn, study.settings.confidence, comparisons)}
-    return {f"{part}_{name}": value for name, value in row.items()}
+    if own is None or theirs is None:
+        return row
+    drawn, found = own.drawn - theirs.drawn, own.value - theirs.value
+    ends = interval(drawn, study.settings.confidence)
+    comparisons = sum(one.model == system.model for one in study.systems()) - 1
+    row |= {"difference": found, "difference_low": ends[0], "difference_high": ends[1], PAIRED: paired_p(found, drawn)}
+    return row | {"detectable": smallest_detectable(drawn, study.settings.confidence, comparisons)}
 
 
 def prices(records: list[dict[str, Any]]) -> dict[str, Any]:
