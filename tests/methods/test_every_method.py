@@ -14,7 +14,7 @@ from peft.utils.constants import (
 )
 from safetensors.torch import load_file, save_file
 
-from carryover.methods import adapters, full, ia3, last_layers, lora
+from carryover.methods import adapters, full, ia3, int8, last_layers, lora, pruned
 from carryover.models.gpt2 import GPT2Model
 from carryover.models.hugging_face import HuggingFaceModel
 from carryover.models.hugging_face import load as open_transformers
@@ -34,9 +34,12 @@ OPTIONS = {
     lora: {"rank": R, "alpha": 6, "dropout": 0.0, "targets": None},
     adapters: {"bottleneck": M},
     ia3: {"targets": None, "feed_forward": None},
+    int8: {},
+    pruned: {"sparsity": 0.5},
 }
 MODELS = ["ours", "gpt2", "llama", "gpt_neox", "bloom"]
-INSERTED = [lora, adapters, ia3]
+BESIDE = [lora, adapters, ia3, int8]  # whose files need the model that they were trained from
+AFTERWARDS = [int8, pruned]  # that change the model once it is trained, when it is saved
 CASES = [(method, name) for method in OPTIONS for name in MODELS]
 GROUPS = [[np.array([row, 3, 5, 7, 9 + row, other]) for other in range(50, 53)] for row in range(14)]
 LINES = [np.arange(row, row + 9) for row in range(12)]
@@ -85,7 +88,7 @@ def weights_of(method, model) -> int:
     """How many weights train, in closed form from the sizes of the model."""
     shapes = {name: tuple(layer.get_parameter("weight").shape) for name, layer in model.linears().items()}
     d, f, layers = model.facts.width, model.facts.feed_forward, model.facts.layers
-    if method is full:
+    if method in (full, *AFTERWARDS):
         return model.facts.parameters
     if method is lora:
         return sum(R * (rows + columns) for rows, columns in shapes.values())
@@ -121,13 +124,15 @@ def test_saved_read_again_and_merged_is_the_same(make, tmp_path, method, name):
     torch.manual_seed(0)
     method.apply(model, OPTIONS[method])
     moved(model)
-    expected = answers(model.eval())
+    trained = answers(model.eval())
     method.save(model, tmp_path)
+    expected = answers(model)
+    assert torch.equal(expected, trained) != (method in AFTERWARDS)
     assert {path.name for path in tmp_path.iterdir()} == set(method_files(named(method))) - {
         "tokenizer.json",
         "tokenizer_config.json",
     }
-    if method in INSERTED:
+    if method in BESIDE:
         again = make(name)
         torch.manual_seed(1)
         method.load(again, tmp_path)
@@ -229,6 +234,64 @@ def test_adapters_compute_what_is_stated(make):
         z = y @ weights["down.weight"].T + weights["down.bias"]
         gelu = z * (1 + torch.erf(z / 2**0.5)) / 2
         torch.testing.assert_close(layer(inner), y + gelu @ weights["up.weight"].T + weights["up.bias"])
+
+
+@pytest.mark.parametrize("method", AFTERWARDS, ids=named)
+@pytest.mark.parametrize("name", ["ours", "llama"])
+def test_what_is_compressed_was_trained_as_all_weights_are(make, make_recipe, method, name):
+    models = [make(name), make(name)]
+    for model, trained_by in zip(models, (full, method), strict=True):
+        trained_by.apply(model, OPTIONS[trained_by])
+        tuned(model, make_recipe(epochs=2))
+    first, second = (model.state_dict() for model in models)
+    assert all(torch.equal(tensor, second[label]) for label, tensor in first.items())
+
+
+def test_int8_rounds_as_pytorchs_quantised_tensors_do():
+    weight = torch.randn(7, 33, generator=torch.Generator().manual_seed(0))
+    weight[3] = 0
+    whole, scale = int8.rounded(weight)
+    theirs = torch.quantize_per_channel(weight, scale.clamp_min(1e-9), torch.zeros(7, dtype=torch.int64), 0, torch.qint8)
+    assert torch.equal(whole, theirs.int_repr())
+    assert (weight - whole * scale[:, None]).abs().le(scale[:, None] / 2 + 1e-7).all()
+
+
+@pytest.mark.parametrize("name", ["ours", "gpt2", "llama"])
+def test_int8_leaves_all_but_the_linear_layers_and_takes_a_quarter_of_their_bytes(make, tmp_path, name):
+    model = make(name)
+    before = {label: tensor.clone() for label, tensor in model.state_dict().items()}
+    int8.apply(model, {})
+    int8.save(model, tmp_path)
+    linear = {id(layer.get_parameter("weight")) for layer in model.linears().values()}
+    for label, parameter in model.named_parameters():
+        assert torch.equal(parameter, before[label]) == (id(parameter) not in linear), label
+    stored = load_file(tmp_path / int8.WEIGHTS)
+    assert sum(t.numel() for t in stored.values() if t.dtype == torch.int8) == sum(
+        layer.get_parameter("weight").numel() for layer in model.linears().values()
+    )
+
+
+def test_an_int8_file_of_another_model_is_refused(make, make_model, tmp_path):
+    model = make("ours")
+    int8.apply(model, {})
+    int8.save(model, tmp_path)
+    with pytest.raises(BadInput, match="is in no layer of this gpt2"):
+        int8.load(make_model(n_layer=2, n_positions=64), tmp_path)
+    with pytest.raises(BadInput, match=r"int8 has shape None, the model asks for"):
+        int8.load(make_model(n_layer=4, n_positions=64), tmp_path)
+    (tmp_path / int8.WEIGHTS).write_bytes(b"abc")
+    with pytest.raises(BadInput, match="not a readable safetensors file"):
+        int8.load(make("ours"), tmp_path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_pruning_takes_the_smallest_of_each_layer(make, share):
+    weight = torch.randn(16, 25, generator=torch.Generator().manual_seed(0))
+    kept = weight.clone()
+    pruned.prune_(kept, share)
+    gone = kept == 0
+    assert gone.sum() == round(share * 400)
+    assert weight[gone].abs().max() < weight[~gone].abs().min() and torch.equal(kept[~gone], weight[~gone])
 
 
 def changed(**changes):

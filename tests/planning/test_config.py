@@ -85,6 +85,7 @@ def test_defaults_are_filled_at_every_depth(least):
         "adapters": {"bottleneck": 64},
         "ia3": {"targets": None, "feed_forward": None},
         "last_layers": {"blocks": 2},
+        "pruned": {"sparsity": 0.5},
     }
     assert config["finetune"]["runs"] == [
         {"variant": "baseline", "train": "en", "seeds": [0], "model": None, "task": None, "asked": None}
