@@ -265,7 +265,7 @@ def test_int8_leaves_all_but_the_linear_layers_and_takes_a_quarter_of_their_byte
     linear = {id(layer.get_parameter("weight")) for layer in model.linears().values()}
     for label, parameter in model.named_parameters():
         assert torch.equal(parameter, before[label]) == (id(parameter) not in linear), label
-    stored = load_file(tmp_path / int8.WEIGHTS)
+    stored = load_file(tmp_path / WEIGHTS)
     assert sum(t.numel() for t in stored.values() if t.dtype == torch.int8) == sum(
         layer.get_parameter("weight").numel() for layer in model.linears().values()
     )
@@ -279,7 +279,7 @@ def test_an_int8_file_of_another_model_is_refused(make, make_model, tmp_path):
         int8.load(make_model(n_layer=2, n_positions=64), tmp_path)
     with pytest.raises(BadInput, match=r"int8 has shape None, the model asks for"):
         int8.load(make_model(n_layer=4, n_positions=64), tmp_path)
-    (tmp_path / int8.WEIGHTS).write_bytes(b"abc")
+    (tmp_path / WEIGHTS).write_bytes(b"abc")
     with pytest.raises(BadInput, match="not a readable safetensors file"):
         int8.load(make("ours"), tmp_path)
 

@@ -2,11 +2,11 @@
 
 Training is that of `full`, bit for bit at the same seed, so the two differ by the rounding alone. Each output of a layer has a
 scale, its largest weight over 127, and weights are whole multiples of it from -127 to 127; embeddings, norms and biases stay as
-they are, and a tied output matrix stays tied. What is saved is a quarter of the bytes; a model is loaded by multiplying them out,
+they are, and a tied output matrix stays tied. They are saved in a quarter of the bytes; a model is loaded by multiplying them out,
 so it takes as much memory as before and answers as a kernel would that does so on the way.
 
-The file is this project's own: `int8.safetensors` with `<layer>.int8` [out, in] and `<layer>.scale` [out] under transformers'
-names of the layers, and every other parameter under its own name.
+The files are this project's own: `adapter_config.json` with `peft_type` INT8, and `adapter_model.safetensors` with `<layer>.int8`
+[out, in] and `<layer>.scale` [out] under transformers' names of the layers, and every other parameter under its own name.
 """
 
 from __future__ import annotations
@@ -15,17 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as to_bytes
 from torch import Tensor, nn
 
 from carryover.models import insertion
 from carryover.models.interface import LanguageModel
-from carryover.runtime import files
 from carryover.runtime.errors import BadInput
 
-WEIGHTS = "int8.safetensors"
+KIND = "INT8"
 LARGEST = 127
 
 
@@ -36,27 +32,23 @@ def apply(model: LanguageModel, options: dict[str, Any]) -> None:
 
 @torch.no_grad()
 def save(model: LanguageModel, directory: Path) -> None:
-    """Rounds the model in place, and writes `int8.safetensors`, whole."""
-    tensors = {name: parameter.detach().float() for name, parameter in _others(model).items()}
+    """Rounds the model in place, and writes `adapter_config.json` and `adapter_model.safetensors`, each whole."""
+    tensors: dict[str, Tensor] = dict(_others(model))
     for name, layer in model.linears().items():
         whole, scale = rounded(_outputs_first(layer))
         _outputs_first(layer).copy_(whole * scale[:, None])
         tensors |= {f"{name}.int8": whole, f"{name}.scale": scale}
-    stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-    files.write_bytes(directory / WEIGHTS, to_bytes(stored, metadata={"format": "pt"}))
+    insertion.write(directory, {"peft_type": KIND}, tensors)
 
 
 @torch.no_grad()
 def load(model: LanguageModel, directory: Path) -> None:
     """Puts what `save` wrote into the model that it was trained from.
 
-    Raises BadInput where the file is damaged or belongs to another model.
+    Raises BadInput where the files are damaged or belong to another model.
     """
-    path = directory / WEIGHTS
-    try:
-        stored = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise BadInput(f"{path}: not a readable safetensors file ({error})") from error
+    _, stored = insertion.read(directory, KIND)
+    path = directory / insertion.WEIGHTS
     weights = {name: _outputs_first(layer) for name, layer in model.linears().items()}
     scaled = {name: stored.pop(f"{name}.scale", None) for name in weights}
     whole = {name: stored.pop(f"{name}.int8", None) for name in weights}

@@ -70,8 +70,10 @@ def parts_in(model: LanguageModel, label: str) -> dict[str, nn.Module]:
 
 
 def write(directory: Path, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Writes the config and the tensors, fp32 and under peft's prefix, each file whole."""
-    stored = {f"{PREFIX}{name}": tensor.detach().float().cpu().contiguous() for name, tensor in tensors.items()}
+    """Writes the config and the tensors, fp32 where they are no whole numbers and under peft's prefix, each file whole."""
+    kept = {name: tensor.detach() for name, tensor in tensors.items()}
+    kept = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in kept.items()}
+    stored = {f"{PREFIX}{name}": tensor.cpu().contiguous() for name, tensor in kept.items()}
     files.write_bytes(directory / WEIGHTS, to_bytes(stored, metadata={"format": "pt"}))
     files.write_json(directory / CONFIG, dict(config))
 
