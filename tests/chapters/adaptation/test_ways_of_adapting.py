@@ -166,6 +166,8 @@ def test_the_loss_goes_with_the_premium_where_that_was_planted():
     falling = {language: 0.5 - 0.04 * PREMIUM[language] for language in LANGUAGES}
     table = tables.premium(study({"all": FULL, "low": light(falling)}))
     assert table["rho"].iloc[0] == pytest.approx(-1) and table["n"].iloc[0] == 5
+    floored = FULL | {"skill": flat(0.5) | {"th": 0.3}}
+    assert tables.premium(study({"all": floored, "low": light(falling)}))["n"].iloc[0] == 4  # nothing to lose in Thai
 
 
 def test_forgetting_is_after_minus_before():
@@ -207,6 +209,9 @@ def test_whether_others_lose_more_is_told():
     even = said(sentences.costs_others_more, {"all": FULL, "low": light(0.4)})
     assert "no evidence that low costs any of 5 other languages more or less than English" in even
     assert "cannot be said" in said(sentences.costs_others_more, {"all": FULL})
+    floored = FULL | {"skill": flat(0.5) | {"th": 0.3}}
+    text = said(sentences.costs_others_more, {"all": floored, "low": light(flat(0.4) | {"th": 0.3})})
+    assert "In Thai the reference itself is not above chance" in text and "any of 4 other languages" in text
     falling = {language: 0.5 - 0.04 * PREMIUM[language] for language in LANGUAGES}
     assert "token premium (ρ \N{MINUS SIGN}1.00" in said(sentences.with_premium, {"all": FULL, "low": light(falling)})
 
@@ -239,6 +244,7 @@ CASES = {
         (SUPPORTED, {"all": FULL, "low": light(0.5)}, 1),
         (CONTRADICTED, {"all": FULL, "low": light(0.4)}, 1),
         (UNDECIDED, {"all": FULL}, 1),
+        (UNDECIDED, {"all": FULL | {"skill": flat(0.3) | {"en": 0.5}}, "low": light(0.3)}, 1),
     ],
     "lora_forgets_less": [
         (SUPPORTED, {"all": FULL | {"bits": 0.3}, "low": light(bits=0.1)}, 1),

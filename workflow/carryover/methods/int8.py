@@ -2,8 +2,8 @@
 
 Training is that of `full`, bit for bit at the same seed, so the two differ by the rounding alone. Each output of a layer has a
 scale, its largest weight over 127, and weights are whole multiples of it from -127 to 127; embeddings, norms and biases stay as
-they are, and a tied output matrix stays tied. They are saved in a quarter of the bytes; a model is loaded by multiplying them out,
-so it takes as much memory as before and answers as a kernel would that does so on the way.
+they are, and a tied output matrix stays tied. They take a quarter of the bytes on disk; a model is loaded by multiplying them
+out, so it takes as much memory as before and answers as a kernel would that does so on the way.
 
 The files are this project's own: `adapter_config.json` with `peft_type` INT8, and `adapter_model.safetensors` with `<layer>.int8`
 [out, in] and `<layer>.scale` [out] under transformers' names of the layers, and every other parameter under its own name.

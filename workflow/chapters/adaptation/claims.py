@@ -11,6 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from carryover.analysis.claims import PLAIN, Decision, Estimate, Results, decide, difference_of, undecided
+from carryover.analysis.comparison import ABOVE
 
 LORA = "lora"
 LIGHT = (LORA, "adapters", "ia3")  # what trains beside a frozen model
@@ -54,13 +55,13 @@ def _decide_ratios(results: Results, methods: tuple[str, ...], column: str, boun
     return decide(found, results.confidence, high=bound, unit=PLAIN, missing=NONE_HERE)
 
 
-def _differences(results: Results, part: str, table: pd.DataFrame) -> list[Estimate]:
-    """Accuracies minus the reference's, by variant."""
-    ends = [f"{part}_difference", f"{part}_difference_low", f"{part}_difference_high"]
-    rows = table.dropna(subset=ends)
-    return [
-        Estimate(row["variant"], *(row[end] for end in ends), int(row[f"{part}_languages"])) for row in rows.to_dict("records")
-    ]
+def _differences(results: Results, table: pd.DataFrame) -> list[Estimate]:
+    """Accuracies in the source language minus the reference's, by variant."""
+    ends = ["source_difference", "source_difference_low", "source_difference_high"]
+    reached = results.tables["accuracy"]
+    rows = reached[reached["language"] == results.source].set_index("variant")["n"]
+    told = table.dropna(subset=ends).to_dict("records")
+    return [Estimate(row["variant"], *(row[end] for end in ends), int(rows[row["variant"]])) for row in told]
 
 
 def _lora(results: Results) -> pd.DataFrame:
@@ -81,7 +82,7 @@ def light_methods_need_less_memory(results: Results) -> Decision:
 def rank_eight_matches_full(results: Results) -> Decision:
     """Low-rank updates of rank 8 or more are no more than two points below all weights in the source language."""
     table = _lora(results)
-    found = _differences(results, "source", table[table["rank"] >= 8])
+    found = _differences(results, table[table["rank"] >= 8])
     return decide(found, results.confidence, low=-MATCH, missing=NONE_HERE)
 
 
@@ -94,7 +95,7 @@ def higher_ranks_return_less(results: Results) -> Decision:
     for _, rows in table.groupby(table["alpha"] / table["rank"], sort=False):
         ranks = rows.sort_values("rank").drop_duplicates("rank")
         if len(ranks) >= 3:
-            low, middle, high = (_differences(results, "source", ranks.iloc[[place]])[0] for place in (0, len(ranks) // 2, -1))
+            low, middle, high = (_differences(results, ranks.iloc[[place]])[0] for place in (0, len(ranks) // 2, -1))
             gains = difference_of(middle, low), difference_of(high, middle)
             found = [difference_of(*gains)._replace(name="first minus second gain")]
             return decide(found, results.confidence, low=0, missing="")
@@ -102,8 +103,14 @@ def higher_ranks_return_less(results: Results) -> Decision:
 
 
 def lora_keeps_other_languages(results: Results) -> Decision:
-    """Low-rank updates are no more than two points below all weights in the mean of the other languages."""
-    return decide(_differences(results, "others", _lora(results)), results.confidence, low=-MATCH, missing=NONE_HERE)
+    """Low-rank updates are no more than two points below all weights in every other language in which these are above chance."""
+    table = results.tables["accuracy"]
+    whole = table[(table["variant"] == _reference(results)) & (table["verdict"] == ABOVE)]["language"]
+    rows = table[(table["method"] == LORA) & table["language"].isin(set(whole) - {results.source})].dropna(subset=["difference"])
+    ends = ("difference", "difference_low", "difference_high")
+    found = [Estimate(row["language"], *(row[end] for end in ends), int(row["n"])) for row in rows.to_dict("records")]
+    missing = "no low-rank updates were asked another language in which training all weights is above chance"
+    return decide(found, results.confidence, low=-MATCH, missing=missing)
 
 
 def lora_forgets_less(results: Results) -> Decision:

@@ -101,7 +101,12 @@ def forgotten(tables: Tables, words: Words) -> list[str]:
 def costs_others_more(tables: Tables, words: Words) -> list[str]:
     """Whether a method costs other languages more than the source language, for each system."""
     table, said = tables["unequal"], []
-    for variant, rows in table.groupby("variant", sort=False):
+    if table.empty:
+        return ["Whether a method costs other languages more cannot be said: no two systems were asked the same rows there."]
+    floor = list(dict.fromkeys(table[~table["reference_above_chance"].astype(bool)]["language"]))
+    if floor:
+        said.append(f"In {words.languages(floor)} the reference itself is not above chance, so that there is nothing to lose.")
+    for variant, rows in table[table["finding"].notna()].groupby("variant", sort=False):
         lost, won = rows[rows["finding"] == LOWER], rows[rows["finding"] == HIGHER]
         if lost.empty and won.empty:
             least = f"{100 * rows['detectable'].max():.{words.digits}f} points"
@@ -113,7 +118,7 @@ def costs_others_more(tables: Tables, words: Words) -> list[str]:
             if len(some):
                 told = [f"{words.language(row['language'])} ({words.gap(row)})" for row in some.to_dict("records")]
                 said.append(f"Against the reference, {variant} costs {word} than in {words.source_name} in {listing(told)}.")
-    return said or ["Whether a method costs other languages more cannot be said: no two systems were asked the same rows there."]
+    return said
 
 
 def with_premium(tables: Tables, words: Words) -> list[str]:

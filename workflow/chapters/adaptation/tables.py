@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from carryover.analysis.comparison import PAIRED, difference, judge, judge_differences, measure, score
+from carryover.analysis.comparison import ABOVE, PAIRED, difference, judge, judge_differences, measure, score
 from carryover.analysis.likelihoods import asked_of
 from carryover.analysis.predictions import Cell, paired, resampled
 from carryover.analysis.statistics import Correlation, holm, smallest_detectable, spearman
@@ -196,9 +196,11 @@ def unequal(study: Adaptation) -> pd.DataFrame:
     """Whether a method costs another language more than the source language: a difference of differences, paired by cluster.
 
     difference: the system minus the reference in the language, minus the same in the source language; below 0 the language loses
-    more. Only where both tests are translations of each other. Holm over the languages of a system.
+    more. Only where both tests are translations of each other. Holm over the languages of a system in which the reference is
+    above chance (its own test corrected): elsewhere it has nothing that could be lost, and nothing is tested.
     """
-    table = []
+    table, reached = [], accuracy(study)
+    above = set(reached[reached["verdict"] == ABOVE][[*SYSTEM, "language"]].itertuples(index=False, name=None))
     for system in study.systems():
         other = study.reference(system)
         own, theirs = (study.cell(one, study.source) for one in (system, other))
@@ -210,23 +212,23 @@ def unequal(study: Adaptation) -> pd.DataFrame:
             if not all(np.array_equal(cell.id, one.id) for one in (against, own, theirs)):
                 continue
             row = named(system) | {"language": language, "n": len(cell), "token_premium": study.premium(system.model, language)}
+            row |= {"reference_above_chance": (*named(against.system).values(), language) in above}
             rows.append(row | beyond((cell, against), (own, theirs), study.settings, len(study.asked(system)) - 1))
-        judge_differences(rows, study.settings, PAIRED)
+        judge_differences([row for row in rows if row["reference_above_chance"]], study.settings, PAIRED)
         table += rows
-    columns = [*SYSTEM, "language", "token_premium", "here", "at_source", *DIFFERENCE, "n"]
+    columns = [*SYSTEM, "language", "token_premium", "reference_above_chance", "here", "at_source", *DIFFERENCE, "n"]
     return pd.DataFrame(table, columns=columns)
 
 
 def premium(study: Adaptation) -> pd.DataFrame:
     """Whether what a system loses in a language beyond the source language goes with the token premium: Spearman's rho over
-    languages. Holm over the systems of a model."""
-    rows = []
-    for key, group in unequal(study).groupby(SYSTEM, sort=False):
-        found = spearman(group["token_premium"].to_numpy(), group["difference"].to_numpy(), study.settings)
-        rows.append(dict(zip(SYSTEM, key, strict=True)) | found._asdict())
-    table = pd.DataFrame(rows, columns=[*SYSTEM, *Correlation._fields])
-    table["p_holm"] = table.groupby("model", sort=False)["p"].transform(lambda p: holm(p.to_numpy()))
-    return table
+    languages in which the reference is above chance. Holm over the systems of a model."""
+    rows, table = list[dict[str, Any]](), unequal(study)
+    for key, group in table[table["reference_above_chance"].astype(bool)].groupby(SYSTEM, sort=False):
+        one = spearman(group["token_premium"].to_numpy(), group["difference"].to_numpy(), study.settings)
+        rows.append(dict(zip(SYSTEM, key, strict=True)) | one._asdict())
+    found = pd.DataFrame(rows, columns=[*SYSTEM, *Correlation._fields])
+    return found.assign(p_holm=found.groupby("model", sort=False)["p"].transform(lambda p: holm(p.to_numpy())))
 
 
 def beyond(here: tuple[Cell, Cell], at_source: tuple[Cell, Cell], settings: Settings, comparisons: int) -> dict[str, Any]:

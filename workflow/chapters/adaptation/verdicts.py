@@ -9,7 +9,7 @@ from chapters.adaptation import claims as tests
 from chapters.adaptation import tables
 from chapters.adaptation.sources import Adaptation
 
-NEEDED = (tables.methods, tables.training, tables.forgetting)
+NEEDED = (tables.accuracy, tables.methods, tables.training, tables.forgetting)
 
 
 def claims(study: Adaptation) -> pd.DataFrame:
