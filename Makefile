@@ -87,12 +87,15 @@ cards: $(VENV)/installed ## a model card into the directory of each trained mode
 paper: $(VENV)/installed ## the tables as LaTeX and the figures as PDF of a finished study
 	$(SNAKEMAKE) results/$(STUDY)/paper/paper.tex
 
-# Not the models' continuations: what is committed of a real study is figures, no text.
-study-docs: $(VENV)/installed ## put the tables and the figure of a finished study (OVERLAY=...) into docs/
+# Not the models' continuations: what is committed of a real study is figures, no text. Other chapters have a folder of their own.
+study-docs: $(VENV)/installed ## put the tables and figures of a finished study (OVERLAY=...) into docs/
 	mkdir -p docs/$(STUDY)
 	PYTHONPATH=workflow $(BIN)/python -m chapters.transfer.summary results/$(STUDY) > docs/$(STUDY)/results.txt
-	cp $(filter-out %/generations.csv,$(wildcard results/$(STUDY)/transfer/tables/*.csv)) results/$(STUDY)/transfer/figures/regimes.svg \
-	  results/$(STUDY)/jobs.csv docs/$(STUDY)
+	cp results/$(STUDY)/jobs.csv results/$(STUDY)/transfer/figures/regimes.svg docs/$(STUDY)
+	cp $(filter-out %/generations.csv,$(wildcard results/$(STUDY)/transfer/tables/*.csv)) docs/$(STUDY)
+	for chapter in $(filter-out transfer,$(notdir $(patsubst %/tables,%,$(wildcard results/$(STUDY)/*/tables)))); do \
+	  mkdir -p docs/$$chapter && cp results/$(STUDY)/$$chapter/tables/*.csv results/$(STUDY)/$$chapter/figures/*.svg docs/$$chapter; \
+	done
 
 clean: ## remove results and downloads, not the virtual environment
 	rm -rf results data/downloads
