@@ -6,6 +6,8 @@ machine's runs, and no more. With one seed a ratio has no interval and decides n
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -55,13 +57,18 @@ def _decide_ratios(results: Results, methods: tuple[str, ...], column: str, boun
     return decide(found, results.confidence, high=bound, unit=PLAIN, missing=NONE_HERE)
 
 
+def _difference(row: dict[str, Any], name: str, n: int, start: str = "") -> Estimate:
+    """A row's difference with its interval, whose columns have this beginning."""
+    low, high = row[f"{start}difference_low"], row[f"{start}difference_high"]
+    return Estimate(name, row[f"{start}difference"], low, high, n)
+
+
 def _differences(results: Results, table: pd.DataFrame) -> list[Estimate]:
     """Accuracies in the source language minus the reference's, by variant."""
-    ends = ["source_difference", "source_difference_low", "source_difference_high"]
     reached = results.tables["accuracy"]
     rows = reached[reached["language"] == results.source].set_index("variant")["n"]
-    told = table.dropna(subset=ends).to_dict("records")
-    return [Estimate(row["variant"], *(row[end] for end in ends), int(rows[row["variant"]])) for row in told]
+    told = table.dropna(subset=["source_difference"]).to_dict("records")
+    return [_difference(row, row["variant"], int(rows[row["variant"]]), "source_") for row in told]
 
 
 def _lora(results: Results) -> pd.DataFrame:
@@ -107,8 +114,7 @@ def lora_keeps_other_languages(results: Results) -> Decision:
     table = results.tables["accuracy"]
     whole = table[(table["variant"] == _reference(results)) & (table["verdict"] == ABOVE)]["language"]
     rows = table[(table["method"] == LORA) & table["language"].isin(set(whole) - {results.source})].dropna(subset=["difference"])
-    ends = ("difference", "difference_low", "difference_high")
-    found = [Estimate(row["language"], *(row[end] for end in ends), int(row["n"])) for row in rows.to_dict("records")]
+    found = [_difference(row, row["language"], int(row["n"])) for row in rows.to_dict("records")]
     missing = "no low-rank updates were asked another language in which training all weights is above chance"
     return decide(found, results.confidence, low=-MATCH, missing=missing)
 
@@ -117,6 +123,6 @@ def lora_forgets_less(results: Results) -> Decision:
     """Bits per byte of source-language sentences rise less with low-rank updates than with all weights."""
     table = results.tables["forgetting"]
     rows = table[table["method"] == LORA].dropna(subset=["difference"]).to_dict("records")
-    found = [Estimate(row["variant"], *(row[f"difference{end}"] for end in ("", "_low", "_high")), int(row["n"])) for row in rows]
+    found = [_difference(row, row["variant"], int(row["n"])) for row in rows]
     missing = "what tuning forgot was not asked of low-rank updates and of all weights"
     return decide(found, results.confidence, high=0, unit=PLAIN, missing=missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,11 @@ def pareto(tables: Tables, look: Look) -> Drawn:
         axis.plot(best[price], 100 * best["source_accuracy"], color=look.accent, linewidth=1, drawstyle="steps-post", zorder=1)
         for place, (method, some) in enumerate(rows.groupby("method", sort=False)):
             reach = 100 * np.stack([some["source_accuracy"] - some["source_low"], some["source_high"] - some["source_accuracy"]])
-            mark = {"fmt": MARKERS[place % len(MARKERS)], "color": look.colours[place % len(look.colours)], "elinewidth": 0.8}
+            mark: dict[str, Any] = {
+                "fmt": MARKERS[place % len(MARKERS)],
+                "color": look.colours[place % len(look.colours)],
+                "elinewidth": 0.8,
+            }
             axis.errorbar(some[price], 100 * some["source_accuracy"], yerr=np.clip(reach, 0, None), label=method, **mark)
         axis.set(xscale="log", xlabel=PRICES[price], ylabel=f"accuracy, {look.name(look.source)} (%)", title=model)
         axis.margins(0.2)
