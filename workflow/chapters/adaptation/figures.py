@@ -46,7 +46,8 @@ def pareto(tables: Tables, look: Look) -> Drawn:
                 "elinewidth": 0.8,
             }
             axis.errorbar(some[price], 100 * some["source_accuracy"], yerr=np.clip(reach, 0, None), label=method, **mark)
-        axis.set(xscale="log", xlabel=PRICES[price], ylabel=f"accuracy, {look.name(look.source)} (%)", title=model)
+        scale = "log" if rows[price].max() > 10 * rows[price].min() else "linear"
+        axis.set(xscale=scale, xlabel=PRICES[price], ylabel=f"accuracy, {look.name(look.source)} (%)", title=model)
         axis.margins(0.2)
         label_points(figure, axis, rows[price], 100 * rows["source_accuracy"], list(rows["variant"]))
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
