@@ -66,7 +66,7 @@ def priced(tables: Tables, words: Words) -> list[str]:
         }
         told = [f"{significant(100 * share)}{SPACE}% of {name}" for name, share in shares.items()]
         said.append(f"{row['variant']} ({row['method']}) takes {listing(told)} of {whole['variant']}.")
-    return [*said, "Times and memory are of single jobs on one machine, without an interval where a variant has one seed."]
+    return [*said, "Training jobs may have shared the machine with others, so that times say little where it was busy."]
 
 
 def best_buys(tables: Tables, words: Words) -> list[str]:
