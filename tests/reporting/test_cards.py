@@ -64,7 +64,7 @@ def test_the_hubs_own_classes_read_a_card_and_write_the_same(trained):
 
 def test_a_card_says_what_was_trained_how_to_ask_and_where_nothing_was_shown():
     text = card(LORA, CELLS, {"nli": {"accuracy": accuracy}}, SETTINGS, WORDS)
-    assert "of its weights, 8,000 to 4 bits had been rounded" in text and "commit `abc123`" in text
+    assert "its weights had been rounded, 8,000 to 4 bits" in text and "commit `abc123`" in text
     assert "120 of 9,000 parameters" in text and "| lr | 0.0001 |" in text and "max_updates" not in text
     assert "```\n{premise} implies {hypothesis}:\n```" in text and "`0`, `1`, `2`" in text
     assert "| English | accuracy | 0.800 | " in text and "| 300 | 100 |" in text

@@ -96,7 +96,7 @@ def _title(trained: Trained, words: Words) -> str:
 
 def _origin(trained: Trained) -> str:
     hub, rounded = trained.base["hub"], trained.base["rounded"]
-    said = [*([f"`{hub}` on the hub"] if hub else []), *([f"of its weights, {rounded} had been rounded"] if rounded else [])]
+    said = [*([f"`{hub}` on the hub"] if hub else []), *([f"its weights had been rounded, {rounded}"] if rounded else [])]
     return f" ({'; '.join(said)})" if said else ""
 
 

@@ -37,8 +37,8 @@ def origins(tables: Tables, words: Words) -> list[str]:
     for row in tables["models"].to_dict("records"):
         if isinstance(row["rounded"], str):
             said.append(
-                f"Of the {whole(row['parameters'])} weights of {row['model']}, {row['rounded']} had been rounded before this "
-                "study had them: its numbers are those of the rounded model."
+                f"The {whole(row['parameters'])} weights of {row['model']} had been rounded before this study had them, "
+                f"{row['rounded']}: its numbers are those of the rounded model."
             )
         if isinstance(row["stated_languages"], str):
             named = words.languages(row["stated_languages"].split())
