@@ -1,16 +1,8 @@
 # On request (`make cards`): a model card into the directory of every trained model that stays.
+from carryover.planning.schema import text_of_models
+
 CARDED = {name: run for name, run in RUNS.items() if not alike(run)[2]}
 TASKS = runs.tasks_in_use(config)
-
-
-def asked_as(task):
-    """What a model's user has to know of the text that it was trained on."""
-    options = encoding_options(SCHEMA, config, task, "full")
-    return {
-        "prompt": {name: options[name] for name in ("template", "labels") if name in options},
-        "training": config["tasks"][task]["training"],
-        "test": config["tasks"][task]["evaluation"],
-    }
 
 
 use rule job as cards with:
@@ -39,7 +31,7 @@ use rule job as cards with:
             parts={"metrics": sorted({name for task in TASKS for name in runs.metrics_of(config, task)})},
             metrics={task: runs.metrics_of(config, task) for task in TASKS},
             labels={task: runs.labels_of(task) for task in TASKS},
-            tasks={task: asked_as(task) for task in TASKS},
+            tasks={task: text_of_models(SCHEMA, config, task) for task in TASKS},
             hub={name: origins.hub_name(config["models"][name], FILES) for name in runs.models_in_use(config)},
             languages=LANGUAGES,
             study=config["study"],

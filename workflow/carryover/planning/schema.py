@@ -152,5 +152,13 @@ def encoding_options(schema: Schema, config: dict[str, Any], task: str, view: st
     return chosen
 
 
+def text_of_models(schema: Schema, config: dict[str, Any], task: str) -> dict[str, Any]:
+    """What a user of models that were trained on a task has to know of their text: `prompt` (template and labels, where the task
+    has them) and the names of the files with `training` and `test` text."""
+    options, section = encoding_options(schema, config, task, "full"), config["tasks"][task]
+    prompt = {name: options[name] for name in ("template", "labels") if name in options}
+    return {"prompt": prompt, "training": section["training"], "test": section["evaluation"]}
+
+
 def _lists_languages(key: Schema) -> bool:
     return key.get("items") == {"$ref": "#/$defs/language"}
