@@ -97,7 +97,7 @@ def test_every_model_gets_its_card_and_opens_with_it(project, results):
     from huggingface_hub import ModelCard
     from transformers import AutoModelForCausalLM
 
-    ran = snakemake(project, *MINI, "--quiet", "rules", "results/mini/cards.provenance.json")
+    ran = snakemake(project, "results/mini/cards.provenance.json", *MINI, "--quiet", "rules")
     assert ran.returncode == 0, ran.stdout[-2000:]
     directories = [path.parent for path in results.glob("models/**/training.json")]
     table = pd.read_csv(results / "transfer/tables/scores.csv", keep_default_na=False).query("split == 'test'")
