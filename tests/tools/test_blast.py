@@ -13,7 +13,8 @@ from tools.listing import Listed
 
 @pytest.mark.slow
 @pytest.mark.xfail(
-    run=False, reason="the matrix was adapted by hand where rules and keys were renamed: run make blast and commit it"
+    run=False,
+    reason="18 of 279 leaves run other rules than the schema declares: run make blast, mend what it says, commit the matrix",
 )
 def test_every_leaf_runs_what_the_schema_declares_and_the_matrix_says_so(tmp_path):
     directory = clone(tmp_path / "carryover")
