@@ -14,7 +14,7 @@ from tools.listing import Listed
 @pytest.mark.slow
 @pytest.mark.xfail(
     run=False,
-    reason="18 of 279 leaves run other rules than the schema declares: run make blast, mend what it says, commit the matrix",
+    reason="18 of 279 leaves run other rules than declared: run make blast, mend what it says, commit the matrix",
 )
 def test_every_leaf_runs_what_the_schema_declares_and_the_matrix_says_so(tmp_path):
     directory = clone(tmp_path / "carryover")
